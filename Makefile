@@ -1,0 +1,78 @@
+# headgate: `make` builds, `make run` shows it at work, `make test` runs every test. See README.md.
+#
+#   SANITIZER=address|thread   another variant, in a build directory of its own
+#   V=1                        show the commands
+#   PREFIX, DESTDIR            where `make install` puts things
+#   CC, CFLAGS, LDFLAGS        yours are appended to ours
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+SANITIZER ?=
+ifeq ($(SANITIZER),)
+VARIANT := release
+else
+VARIANT := $(SANITIZER)
+endif
+B := build/$(VARIANT)
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
+
+PKGS := liburing openssl libbsd-overlay
+# -Wno-format-truncation: error texts and log fields are cut at their buffers' ends on purpose.
+HG_CFLAGS := -std=c17 -D_GNU_SOURCE -DHEADGATE_VERSION='"$(VERSION)"' -Iinclude -O2 -g -fno-omit-frame-pointer \
+	-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-format-truncation -Werror \
+	-fstack-protector-strong -fPIE $(shell pkg-config --cflags $(PKGS))
+HG_LDFLAGS := -pie -Wl,-z,relro,-z,now -pthread
+HG_LIBS := $(shell pkg-config --libs $(PKGS))
+
+ifeq ($(SANITIZER),address)
+HG_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined
+HG_LDFLAGS += -fsanitize=address,undefined
+else ifeq ($(SANITIZER),thread)
+HG_CFLAGS += -fsanitize=thread
+HG_LDFLAGS += -fsanitize=thread
+else ifeq ($(SANITIZER),)
+HG_CFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+else
+$(error SANITIZER is address, thread or empty)
+endif
+
+# Everything but main.c goes into one archive, which the program, the tests, the fuzzers and the benchmarks link.
+LIB_SRC := $(filter-out src/main.c,$(wildcard src/*.c))
+LIB_OBJ := $(LIB_SRC:src/%.c=$B/%.o)
+UNIT_SRC := $(wildcard tests/unit/*.c)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
+
+.PHONY: all run test unit lint fuzz format install uninstall clean compile_commands man
+
+all: $B/headgate man
+
+$B/headgate: $B/main.o $B/libheadgate.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $^ $(HG_LIBS)
+
+$B/libheadgate.a: $(LIB_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$B/%.o: src/%.c Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$B/unit/%: tests/unit/%.c $B/libheadgate.a
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(HG_LDFLAGS) $(LDFLAGS) -o $@ $< $B/libheadgate.a $(HG_LIBS) -lcriterion
+
+unit: $(UNIT_BIN)
+
+-include $(wildcard $B/*.d $B/unit/*.d)
+
+# For tests/lint: the flags, quoted for a shell.
+.PHONY: print-cflags
+print-cflags:
+	$(info $(HG_CFLAGS))@:

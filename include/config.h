@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.h: options. One table per command makes the parser, `--help`, the environment names and the
+ * manual page's option list; nothing is said twice. Pure: files named by options are read elsewhere.
+ *
+ * Every option `--some-name VALUE` (or `--some-name=VALUE`) may also come as HEADGATE_SOME_NAME; the
+ * command line wins. A repeatable option is comma-separated in the environment. Layer 1.
+ */
+#ifndef HEADGATE_CONFIG_H
+#define HEADGATE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "compiler.h"
+#include "log.h"
+
+#define CONFIG_LISTEN_MAX  ((size_t)16)
+#define CONFIG_SAN_MAX	   ((size_t)64)
+#define CONFIG_WORKERS_MAX 256
+/* The longest list that the environment may hold for a repeatable option, with its NUL. */
+#define CONFIG_LIST_CAP ((size_t)8192)
+
+enum config_event { CONFIG_EVENT_AUTO, CONFIG_EVENT_URING, CONFIG_EVENT_EPOLL };
+enum config_ktls { CONFIG_KTLS_AUTO, CONFIG_KTLS_ON, CONFIG_KTLS_OFF };
+enum config_mover { CONFIG_MOVER_AUTO, CONFIG_MOVER_SPLICE, CONFIG_MOVER_COPY };
+
+/* An address as the options write it: unix:///PATH, tcp://HOST:PORT, tls://HOST:PORT. */
+enum config_scheme { CONFIG_UNIX, CONFIG_TCP, CONFIG_TLS };
+
+struct config_address {
+	enum config_scheme scheme;
+	char host[256]; /* name or address without brackets; "" = every address (listeners only) */
+	uint16_t port;	/* 0 lets the kernel choose (listeners only) */
+	char path[108]; /* unix only; fits sockaddr_un.sun_path */
+	char text[300]; /* as given, for messages */
+};
+
+/*
+ * Strings are borrowed from argv or the environment, which outlive the configuration; names from
+ * HEADGATE_SAN point into the structure itself, so it must not be copied.
+ */
+struct config {
+	struct config_address listen[CONFIG_LISTEN_MAX]; /* --listen, default tls://:2376 */
+	size_t listen_count;
+	struct config_address engine; /* --engine, default unix:///var/run/docker.sock */
+	const char *engine_cert_dir;  /* --engine-cert-dir: ca.pem, cert.pem, key.pem */
+	const char *state_dir;	      /* --state; NULL = /var/lib/headgate or $XDG_STATE_HOME/headgate */
+	const char *cert_file;	      /* --cert and --key come together */
+	const char *key_file;
+	const char *tokens_file;	  /* --tokens; NULL = <state>/tokens */
+	const char *sans[CONFIG_SAN_MAX]; /* --san, more names and addresses for our own certificate */
+	size_t sans_count;
+	char san_text[CONFIG_LIST_CAP]; /* HEADGATE_SAN, cut at its commas */
+	unsigned workers;		/* --workers; 0 = one a processor */
+	enum config_event event;	/* --event */
+	enum config_ktls ktls;		/* --ktls */
+	enum config_mover mover;	/* --mover */
+	unsigned handshake_timeout_ms;	/* --handshake-timeout, default 10s */
+	unsigned head_timeout_ms;	/* --head-timeout, default 30s: a head, or a body of known length that
+					   stands still */
+	unsigned idle_timeout_ms;	/* --idle-timeout, default 10m: a kept connection between requests */
+	unsigned connect_timeout_ms;	/* --connect-timeout, default 10s: to the engine */
+	unsigned drain_timeout_ms;	/* --drain-timeout, default 30s: after SIGTERM */
+	unsigned max_connections;	/* --max-connections, default 16384 */
+	enum log_level log_level;	/* --log-level, default info */
+	const char *original_token;	/* DOCKER_API_TOKEN; secret, wiped after use */
+	const char *original_token_file; /* DOCKER_API_TOKEN_FILE */
+};
+
+enum config_result {
+	CONFIG_OK,
+	CONFIG_HELP, /* --help was asked for */
+	CONFIG_BAD,  /* `error` has the line to print; the exit code is 2 */
+};
+
+/*
+ * Reads `serve`'s options. argv[0] is the command's name; `getenv_fn` is getenv() or a test's own.
+ * Defaults are filled in first. On CONFIG_BAD `error` holds one line that names the option and the
+ * remedy (never the value of a secret).
+ */
+enum config_result config_parse_serve(struct config *config, int argc, char **argv,
+				      char *(*getenv_fn)(const char *name), char *error, size_t error_cap);
+
+/* Prints `headgate serve --help`, from the same table; fits 80 columns. */
+void config_help_serve(FILE *out);
+
+/* Prints the same table as a man page's option list (mdoc). */
+void config_man_serve(FILE *out);
+
+/*
+ * Reads an address. 0, or -EINVAL with a static text in *reason. `listener` allows an empty host and
+ * port 0. IPv6 addresses stand in brackets.
+ */
+int config_address_parse(struct config_address *address, const char *text, bool listener,
+			 const char **reason);
+
+/* "10s", "5m", "500ms", "2h", or plain seconds. 0, -EINVAL, or -ERANGE over 24 days. */
+int config_duration_parse(const char *text, unsigned *milliseconds);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn.h: one client connection, from accept to close. Layer 3.
+ */
+#ifndef HEADGATE_CONN_H
+#define HEADGATE_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include "buf.h"
+#include "compiler.h"
+#include "engine.h"
+#include "event.h"
+#include "http.h"
+#include "pipe.h"
+#include "relay.h"
+#include "timer.h"
+#include "tls.h"
+#include "token.h"
+
+struct conn;
+TAILQ_HEAD(conn_list, conn);
+
+struct conn_stats {
+	uint64_t accepted, refused_unauthorized, refused_bad, engine_troubles, requests, tunnels, truncated;
+};
+
+/* What a worker lends its connections. One a worker; nothing in it is shared but what is marked so. */
+struct conn_env {
+	struct event_loop *loop;	/* borrowed */
+	const struct engine *engine;	/* borrowed, shared, immutable */
+	const struct token_set *tokens; /* borrowed, shared, immutable */
+	struct timers timers;
+	struct buf_pool bufs;
+	struct pipe_pool pipes;
+	struct relay_pools relay_pools; /* bufs, and pipes unless --mover copy */
+	struct conn_list conns;		/* every open connection */
+	struct conn_list again;		/* used up their budget, or have bytes that poll does not know of */
+	unsigned conns_count;
+	bool draining; /* no further request on kept connections */
+	struct conn_stats stats;
+	struct http_request request; /* scratch: valid within one handler only */
+	struct http_answer answer;   /* scratch: valid within one handler only */
+};
+
+/* Readies pools, timers and lists. The caller has set loop, engine and tokens. */
+void conn_env_init(struct conn_env *env, const unsigned timeouts_ms[TIMER_CLASS_COUNT], bool may_splice);
+/* Closes every connection and frees the pools. */
+void conn_env_fini(struct conn_env *env);
+
+/*
+ * Takes over an accepted descriptor. `server` is NULL on a plain listener (unix). 0 or -errno, the
+ * descriptor is closed then.
+ */
+int conn_accept(struct conn_env *env, int fd, struct tls_server *server);
+
+/* Gives the connections on env->again another turn. */
+void conn_run_again(struct conn_env *env);
+
+/* Handles every deadline that has passed. */
+void conn_expire(struct conn_env *env);
+
+/* SIGTERM: closes idle connections now, the others after their present exchange. */
+void conn_drain(struct conn_env *env);
+
+#endif

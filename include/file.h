@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * file.h: small files that must be whole or absent: bounded reading, writing by rename after fsync, the
+ * check that a secret is nobody else's, and a lock on a directory. Every failure leaves one line in
+ * `error` that names the file and, where there is one, the remedy. Layer 1, kernel.
+ */
+#ifndef HEADGATE_FILE_H
+#define HEADGATE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "compiler.h"
+
+/*
+ * A secret may be read and written by its owner only. Two exceptions, both set up by an administrator:
+ * a file of root's may be readable by a group when headgate does not run as root; and below
+ * /run/secrets/ the container runtime's mount decides who reads (0444 by default, and read-only).
+ */
+enum file_secrecy { FILE_PUBLIC, FILE_SECRET };
+enum file_replace { FILE_KEEP, FILE_REPLACE };
+
+/* A file's contents; a NUL follows that is not counted. */
+struct file_text {
+	char *data; /* owned; NULL when nothing was read */
+	size_t len;
+};
+
+/*
+ * Reads the whole of a regular file of at most `limit` bytes. 0, -ENOENT, -EACCES (others can read a
+ * secret, or we cannot), -EFBIG, -EINVAL (not a regular file), or another -errno.
+ */
+int file_read(const char *path, enum file_secrecy secrecy, size_t limit, struct file_text *text, char *error,
+	      size_t error_cap) MUST_USE;
+
+/* Wipes and frees. */
+void file_text_fini(struct file_text *text);
+
+/*
+ * Writes a file with that mode, whatever the umask is: all of it or nothing, also when the power fails.
+ * With FILE_KEEP an existing file stays and the answer is -EEXIST. The caller holds file_lock() of the
+ * directory: the temporary file, PATH.new, has a fixed name, so that one left by a crash goes away.
+ */
+int file_write(const char *path, const void *data, size_t len, mode_t mode, enum file_replace replace,
+	       char *error, size_t error_cap) MUST_USE;
+
+/*
+ * Takes the lock of a directory; processes and threads of headgate exclude each other by it. Returns a
+ * descriptor, whose close() releases the lock, or -errno: -EBUSY when it was not to be had in ten
+ * seconds.
+ */
+int file_lock(const char *dir, char *error, size_t error_cap) MUST_USE;
+
+/* The directory that holds `path`, in `dir`. 0 or -ENAMETOOLONG. */
+int file_parent(const char *path, char *dir, size_t dir_cap) MUST_USE;
+
+#endif

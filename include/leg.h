@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * leg.h: one socket of a connection, client's or engine's, plain or with TLS on it. What stands above
+ * reads, writes and half-closes a leg without asking which. Layer 2.
+ */
+#ifndef HEADGATE_LEG_H
+#define HEADGATE_LEG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "compiler.h"
+#include "tls.h"
+
+struct leg {
+	int fd;		   /* owned; -1 when closed */
+	struct tls *tls;   /* owned; NULL on a plain leg */
+	bool is_unix;	   /* a unix socket: its peer's reset loses no bytes already sent (see leg_read()) */
+	bool socket_empty; /* plain legs: the last read came up short, wait for an event */
+	bool in_ended;	   /* the peer will send nothing more */
+	bool out_ended;	   /* we have sent our end */
+};
+
+/* A closed leg. */
+void leg_init(struct leg *leg);
+
+/* Takes over the descriptor and the TLS connection (NULL: plain). */
+void leg_open(struct leg *leg, int fd, struct tls *tls, bool is_unix);
+
+/* Frees TLS and closes the socket. Nothing happens when it is closed already. */
+void leg_close(struct leg *leg);
+
+/*
+ * The same by a reset (RST, no close_notify), so that the peer cannot take what it got so far for the
+ * whole.
+ */
+void leg_abort(struct leg *leg);
+
+static inline bool leg_is_open(const struct leg *leg)
+{
+	return leg->fd >= 0;
+}
+
+/* The event loop reported the socket readable. */
+void leg_readable(struct leg *leg);
+
+/*
+ * Bytes read, 0 at the end of the peer's direction, -EAGAIN (wait for EVENT_IN), or -errno. A reset on
+ * a unix socket counts as an end: the kernel delivers what was sent before it (unix(7)).
+ */
+ssize_t leg_read(struct leg *leg, void *data, size_t len);
+
+/* Whether leg_read() has bytes that the event loop does not know of. */
+bool leg_has_pending(const struct leg *leg);
+
+/* Bytes taken (all of them have left the caller's care), -EAGAIN (wait for EVENT_OUT), or -errno. */
+ssize_t leg_write(struct leg *leg, const void *data, size_t len);
+
+/* Sends what TLS still holds. 0, -EAGAIN or -errno. */
+int leg_flush(struct leg *leg);
+
+/*
+ * Ends our direction, reading goes on. With TLS that is a close_notify and the socket stays open both
+ * ways (RFC 8446 6.1); on a plain leg it is a FIN. 0, -EAGAIN (call again) or -errno.
+ */
+int leg_end(struct leg *leg);
+
+/* After leg_end(): the FIN of a TLS leg, too. */
+void leg_fin(struct leg *leg);
+
+/* Reads what comes and throws it away, at most `limit` bytes. 0 at the end, -EAGAIN, or -errno. */
+int leg_discard(struct leg *leg, size_t limit);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * listener.h: the sockets that clients connect to. Layer 4.
+ */
+#ifndef HEADGATE_LISTENER_H
+#define HEADGATE_LISTENER_H
+
+#include <stddef.h>
+
+#include "compiler.h"
+#include "config.h"
+
+struct listener {
+	struct config_address address; /* with the port that the kernel chose */
+	int *fds; /* owned; one a worker: TCP sockets of their own, or one unix socket, duplicated */
+	unsigned count;
+};
+
+/*
+ * Binds and listens, for `workers` workers. An address that another process already serves is refused
+ * (SO_REUSEPORT alone would share it silently); a stale unix socket is replaced, a live one is not.
+ * 0 or -errno with a one-line `error`.
+ */
+int listener_open(struct listener *listener, const struct config_address *address, unsigned workers,
+		  char *error, size_t error_cap);
+
+/* Refuses further connections, while the workers still have the descriptors. */
+void listener_stop(const struct listener *listener);
+
+/* Closes what is still open and removes a unix socket's file. */
+void listener_close(struct listener *listener);
+
+/* "tls://127.0.0.1:8443" or "unix:///run/headgate.sock", with the port really bound. */
+void listener_name(const struct listener *listener, char *text, size_t text_cap);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pipe.h: kernel pipes for splice(2), from a worker's pool. A direction holds one only while bytes are
+ * in it; only empty pipes come back to the pool, so no byte of one connection meets another. Layer 1.
+ */
+#ifndef HEADGATE_PIPE_H
+#define HEADGATE_PIPE_H
+
+#include <stddef.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "compiler.h"
+
+/* Asked for; an unprivileged user gets smaller ones after 64 (pipe(7): pipe-user-pages-soft). */
+#define PIPE_BYTES (1024 * 1024)
+
+struct pipe {
+	SLIST_ENTRY(pipe) link; /* while in the pool */
+	int read_fd, write_fd;	/* owned */
+	size_t used_bytes;
+};
+
+/* One a worker; not for two threads. */
+struct pipe_pool {
+	SLIST_HEAD(, pipe) free; /* owned */
+	size_t free_count, free_max;
+};
+
+void pipe_pool_init(struct pipe_pool *pool, size_t free_max);
+void pipe_pool_fini(struct pipe_pool *pool);
+
+/* An empty pipe, or NULL when descriptors or memory are short: the caller copies instead. */
+struct pipe *pipe_take(struct pipe_pool *pool) MUST_USE;
+/* Gives it back and sets the pointer to NULL; one with bytes in it is closed. NULL is fine. */
+void pipe_give(struct pipe_pool *pool, struct pipe **pipe);
+
+/*
+ * Moves up to `len` bytes from a socket into the pipe. Bytes, 0 at the socket's end, -EAGAIN (nothing
+ * there, or the pipe is full: drain it first), or -errno.
+ */
+ssize_t pipe_fill(struct pipe *pipe, int fd, size_t len);
+
+/* Moves what is in the pipe into a socket. Bytes, -EAGAIN or -errno. `more`: more is certain to follow. */
+ssize_t pipe_drain(struct pipe *pipe, int fd, int more);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.h: one thread with its own event loop, listeners and connections. Nothing on the way of a
+ * byte is shared between workers. Layer 4.
+ */
+#ifndef HEADGATE_WORKER_H
+#define HEADGATE_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "compiler.h"
+#include "config.h"
+#include "conn.h"
+#include "engine.h"
+#include "event.h"
+#include "listener.h"
+#include "tls.h"
+#include "token.h"
+
+enum worker_order { WORKER_RUN, WORKER_DRAIN, WORKER_STOP };
+
+/* One accepting socket of a worker. */
+struct worker_listener {
+	struct event_source event;
+	struct worker *worker;
+	struct tls_server *tls; /* borrowed; NULL on a plain listener */
+};
+
+struct worker {
+	pthread_t thread;
+	unsigned index;
+	struct event_loop *loop; /* owned */
+	struct conn_env env;
+	struct worker_listener listeners[CONFIG_LISTEN_MAX];
+	size_t listeners_count;
+	unsigned max_connections;
+	bool accepting, accept_failed;
+	uint64_t accept_resume_ms;
+	_Atomic(enum worker_order) order; /* written by the main thread */
+	_Atomic(bool) idle;		  /* draining, and nothing is left */
+};
+
+/* What all workers share; immutable while they run (tls locks itself). */
+struct worker_shared {
+	const struct config *config;
+	const struct engine *engine;
+	const struct token_set *tokens;
+	struct tls_server *tls;
+	const struct listener *listeners;
+	size_t listeners_count;
+	const struct event_ops *event_ops;
+	unsigned workers;
+};
+
+/* Opens the loop and starts the thread. 0 or -errno; nothing is left open then. */
+int worker_start(struct worker *worker, unsigned index, const struct worker_shared *shared);
+
+/* Tells the worker what to do from now on; from the main thread. */
+void worker_order(struct worker *worker, enum worker_order order);
+
+/* Waits for the thread and frees what it had. WORKER_STOP must have been ordered. */
+void worker_join(struct worker *worker);
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * `headgate serve` prepares everything that can fail first (options, state, certificate, tokens,
+ * engine address, listeners), each failure one line and exit code 2, and only then starts the
+ * workers. The main thread serves nothing: it takes signals, renews the certificate, and drains.
+ */
+#include "cmd.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "engine.h"
+#include "event.h"
+#include "listener.h"
+#include "log.h"
+#include "pki.h"
+#include "state.h"
+#include "tls.h"
+#include "token.h"
+#include "welcome.h"
+#include "worker.h"
+
+/* How often a certificate's end is looked at. */
+#define RENEWAL_CHECK_SECONDS 3600
+
+/* Everything that lives as long as the command. */
+struct serve {
+	struct config config;
+	char state_dir[3072];
+	struct pki_paths pki;
+	const char *cert_file, *key_file; /* borrowed from config or pki */
+	struct token_set tokens;
+	bool tokens_are_new;
+	char new_token[TOKEN_GENERATED_BYTES];
+	struct engine engine;
+	struct tls_server *tls;
+	struct listener listeners[CONFIG_LISTEN_MAX];
+	size_t listeners_count;
+	struct worker *workers; /* owned */
+	unsigned workers_count;
+	const struct event_ops *event_ops;
+	char error[1024];
+};
+
+static bool own_certificate(const struct serve *serve)
+{
+	return !serve->config.cert_file;
+}
+
+static bool wants_tls(const struct serve *serve)
+{
+	for (size_t i = 0; i < serve->config.listen_count; i++)
+		if (serve->config.listen[i].scheme == CONFIG_TLS)
+			return true;
+	return false;
+}
+
+/* State directory, certificate and its key. */
+static int prepare_certificate(struct serve *serve)
+{
+	const struct config *config = &serve->config;
+	char *error = serve->error;
+
+	int result = state_dir_open(config->state_dir, serve->state_dir, sizeof(serve->state_dir), error,
+				    sizeof(serve->error));
+	if (result < 0)
+		return result;
+	result = pki_paths(&serve->pki, serve->state_dir);
+	if (result < 0) {
+		snprintf(error, sizeof(serve->error), "%s: name is too long", serve->state_dir);
+		return result;
+	}
+	serve->cert_file = own_certificate(serve) ? serve->pki.cert : config->cert_file;
+	serve->key_file = own_certificate(serve) ? serve->pki.key : config->key_file;
+	if (!wants_tls(serve))
+		return 0;
+	if (own_certificate(serve)) {
+		result = pki_ensure(serve->state_dir, config->sans, config->sans_count, time(NULL), error,
+				    sizeof(serve->error));
+		if (result < 0)
+			return result;
+	}
+	serve->tls = tls_server_new(serve->cert_file, serve->key_file, error, sizeof(serve->error));
+	return serve->tls ? 0 : -EINVAL;
+}
+
+/* The token file, made on the first start unless tokens come from elsewhere, and DOCKER_API_TOKEN. */
+static int prepare_tokens(struct serve *serve)
+{
+	const struct config *config = &serve->config;
+	char path[PATH_MAX];
+
+	if (config->tokens_file)
+		strlcpy(path, config->tokens_file, sizeof(path));
+	else
+		snprintf(path, sizeof(path), "%s/tokens", serve->state_dir);
+	int result = state_tokens_read(path, &serve->tokens, serve->error, sizeof(serve->error));
+	bool missing = result == -ENOENT;
+	if (missing && config->tokens_file) {
+		snprintf(serve->error, sizeof(serve->error), "%s: no such token file", path);
+		return result;
+	}
+	if (result < 0 && !missing)
+		return result;
+	result = state_tokens_add_original(&serve->tokens, config, serve->error, sizeof(serve->error));
+	if (result < 0)
+		return result;
+	if (!missing || result > 0)
+		return 0;
+	result = state_tokens_create(path, serve->new_token, serve->error, sizeof(serve->error));
+	if (result < 0)
+		return result;
+	serve->tokens_are_new = true;
+	return state_tokens_read(path, &serve->tokens, serve->error, sizeof(serve->error));
+}
+
+static int prepare_listeners(struct serve *serve)
+{
+	const struct config *config = &serve->config;
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	serve->workers_count = config->workers ? config->workers : processors > 0 ? (unsigned)processors : 1;
+	if (serve->workers_count > CONFIG_WORKERS_MAX)
+		serve->workers_count = CONFIG_WORKERS_MAX;
+	for (size_t i = 0; i < config->listen_count; i++) {
+		serve->listeners_count++;
+		int result = listener_open(&serve->listeners[i], &config->listen[i], serve->workers_count,
+					   serve->error, sizeof(serve->error));
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+/* One client connection takes two descriptors, and the pools some. */
+static void raise_file_limit(const struct config *config)
+{
+	struct rlimit limit;
+	rlim_t wanted = 2 * (rlim_t)config->max_connections + 1024;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || wanted < limit.rlim_max ? wanted : limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* io_uring where it is to be had, or as --event says. */
+static int choose_event(struct serve *serve)
+{
+	int result = 0;
+
+	serve->event_ops = &event_epoll_ops;
+	if (serve->config.event == CONFIG_EVENT_EPOLL)
+		return 0;
+	struct event_loop *loop = event_open(&event_uring_ops, &result);
+	if (loop) {
+		event_close(loop);
+		serve->event_ops = &event_uring_ops;
+		return 0;
+	}
+	if (serve->config.event == CONFIG_EVENT_URING) {
+		snprintf(serve->error, sizeof(serve->error),
+			 "--event uring: the kernel refuses io_uring: %s; allow it "
+			 "(kernel.io_uring_disabled, seccomp "
+			 "profile) or use --event epoll",
+			 strerror(-result));
+		return result;
+	}
+	log_warn("io_uring is refused (%s); using epoll, which works as well", strerror(-result));
+	return 0;
+}
+
+/* The engine need not run yet, but its user wants to know now. */
+static void report_engine(const struct serve *serve)
+{
+	int fd;
+	char text[512];
+	int result = engine_connect(&serve->engine, &fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (result == 0 || result == -EINPROGRESS)
+		return;
+	engine_trouble(&serve->engine, result, NULL, text, sizeof(text));
+	log_warn("%s; every request tries again", text);
+}
+
+static int start_workers(struct serve *serve)
+{
+	const struct worker_shared shared = {
+	    .config = &serve->config,
+	    .engine = &serve->engine,
+	    .tokens = &serve->tokens,
+	    .tls = serve->tls,
+	    .listeners = serve->listeners,
+	    .listeners_count = serve->listeners_count,
+	    .event_ops = serve->event_ops,
+	    .workers = serve->workers_count,
+	};
+
+	serve->workers = calloc(serve->workers_count, sizeof(*serve->workers));
+	if (!serve->workers) {
+		snprintf(serve->error, sizeof(serve->error), "out of memory");
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < serve->workers_count; i++) {
+		int result = worker_start(&serve->workers[i], i, &shared);
+		if (result < 0) {
+			snprintf(serve->error, sizeof(serve->error), "cannot start worker %u: %s", i,
+				 strerror(-result));
+			serve->workers_count = i;
+			return result;
+		}
+	}
+	return 0;
+}
+
+static void order_all(const struct serve *serve, enum worker_order order)
+{
+	for (unsigned i = 0; serve->workers && i < serve->workers_count; i++)
+		worker_order(&serve->workers[i], order);
+}
+
+static bool all_idle(const struct serve *serve)
+{
+	for (unsigned i = 0; i < serve->workers_count; i++)
+		if (!atomic_load(&serve->workers[i].idle))
+			return false;
+	return true;
+}
+
+static void report_ready(struct serve *serve)
+{
+	char name[300];
+
+	for (size_t i = 0; i < serve->listeners_count; i++) {
+		listener_name(&serve->listeners[i], name, sizeof(name));
+		log_info("listening on %s, engine %s, events by %s, TLS in userspace, %u workers, %zu tokens",
+			 name, serve->config.engine.text, event_name(serve->workers[0].loop), serve->workers_count,
+			 serve->tokens.count);
+	}
+	if (!serve->tokens_are_new)
+		return;
+	for (size_t i = 0; i < serve->listeners_count; i++)
+		if (serve->listeners[i].address.scheme == CONFIG_TLS) {
+			welcome_print(stdout, &serve->listeners[i],
+				      own_certificate(serve) ? serve->pki.ca : serve->cert_file,
+				      serve->state_dir, serve->new_token);
+			break;
+		}
+	explicit_bzero(serve->new_token, sizeof(serve->new_token));
+}
+
+/* A certificate that we made is renewed in time; one that was given is read again. */
+static void renew_certificate(struct serve *serve, bool reload)
+{
+	int result = 0;
+
+	if (!serve->tls)
+		return;
+	if (own_certificate(serve))
+		result = pki_ensure(serve->state_dir, serve->config.sans, serve->config.sans_count,
+				    time(NULL), serve->error, sizeof(serve->error));
+	if (result == 0 && !reload)
+		return;
+	if (result >= 0)
+		result = tls_server_reload(serve->tls, serve->cert_file, serve->key_file, serve->error,
+					   sizeof(serve->error));
+	if (result < 0)
+		log_error("keeping the present certificate: %s", serve->error);
+	else
+		log_info("%s: new connections get this certificate from now on", serve->cert_file);
+}
+
+/* Until SIGTERM or SIGINT. */
+static void serve_signals(struct serve *serve, const sigset_t *signals)
+{
+	const struct timespec interval = {.tv_sec = RENEWAL_CHECK_SECONDS};
+
+	for (;;) {
+		int number = sigtimedwait(signals, NULL, &interval);
+		if (number == SIGTERM || number == SIGINT)
+			return;
+		renew_certificate(serve, number == SIGHUP);
+	}
+}
+
+/* Stops accepting and lets what runs finish; a second signal or the time-out ends it. */
+static void drain(const struct serve *serve, const sigset_t *signals)
+{
+	const struct timespec tick = {.tv_nsec = 50 * 1000 * 1000};
+	unsigned left_ms = serve->config.drain_timeout_ms;
+
+	order_all(serve, WORKER_DRAIN);
+	for (size_t i = 0; i < serve->listeners_count; i++)
+		listener_stop(&serve->listeners[i]);
+	log_info("draining: no new connections; open exchanges have up to %u s", left_ms / 1000);
+	while (!all_idle(serve) && left_ms > 50) {
+		int number = sigtimedwait(signals, NULL, &tick);
+		if (number == SIGTERM || number == SIGINT)
+			break;
+		left_ms -= 50;
+	}
+}
+
+static int serve_prepare(struct serve *serve)
+{
+	int result = prepare_certificate(serve);
+
+	if (result == 0)
+		result = prepare_tokens(serve);
+	if (result == 0)
+		result = engine_init(&serve->engine, &serve->config, serve->error, sizeof(serve->error));
+	if (result == 0)
+		result = choose_event(serve);
+	if (result == 0)
+		result = prepare_listeners(serve);
+	return result;
+}
+
+static void serve_fini(struct serve *serve)
+{
+	order_all(serve, WORKER_STOP);
+	for (unsigned i = 0; serve->workers && i < serve->workers_count; i++)
+		worker_join(&serve->workers[i]);
+	free(serve->workers);
+	for (size_t i = 0; i < serve->listeners_count; i++)
+		listener_close(&serve->listeners[i]);
+	tls_server_free(serve->tls);
+	engine_fini(&serve->engine);
+	token_set_fini(&serve->tokens);
+	explicit_bzero(serve->new_token, sizeof(serve->new_token));
+	free(serve);
+}
+
+/* Every thread inherits this mask; only the main thread takes these signals, by sigtimedwait(). */
+static void block_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN); /* splice(2) has no MSG_NOSIGNAL */
+}
+
+int cmd_serve(int argc, char **argv)
+{
+	struct serve *serve = calloc(1, sizeof(*serve));
+	sigset_t signals;
+
+	if (!serve)
+		return EXIT_FAILURE;
+	switch (config_parse_serve(&serve->config, argc, argv, getenv, serve->error, sizeof(serve->error))) {
+	case CONFIG_HELP:
+		config_help_serve(stdout);
+		free(serve);
+		return EXIT_SUCCESS;
+	case CONFIG_BAD:
+		fprintf(stderr, "%s\n", serve->error);
+		free(serve);
+		return EXIT_USAGE;
+	case CONFIG_OK:
+		break;
+	}
+	if (serve->config.ktls == CONFIG_KTLS_ON) {
+		fprintf(
+		    stderr,
+		    "headgate serve: --ktls on: this version carries TLS in userspace; use --ktls auto\n");
+		free(serve);
+		return EXIT_USAGE;
+	}
+	log_set_level(serve->config.log_level);
+	block_signals(&signals);
+	raise_file_limit(&serve->config);
+	int result = serve_prepare(serve);
+	if (result == 0)
+		result = start_workers(serve);
+	if (result < 0) {
+		fprintf(stderr, "headgate serve: %s\n", serve->error);
+		serve_fini(serve);
+		return EXIT_USAGE;
+	}
+	report_engine(serve);
+	report_ready(serve);
+	serve_signals(serve, &signals);
+	drain(serve, &signals);
+	serve_fini(serve);
+	log_info("stopped");
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.c: the options of `serve`, all from one table.
+ *
+ * Theory of operation. Each row names an option, how its text is read and where the value goes. Three
+ * passes fill the configuration: the command line, then the environment for options that were not on
+ * it, then the table's defaults, which go through the same readers. Checks that concern two options
+ * come last. Help and manual are the same rows printed.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "config_option.h"
+#include "span.h"
+
+#define COMMAND "headgate serve"
+
+/* As much of a bad value as an error shows. */
+#define SHOWN_VALUE_MAX 64
+
+#define FIELD(member) offsetof(struct config, member)
+
+static const char *const event_words[] = {"auto", "uring", "epoll", NULL};
+static const char *const ktls_words[] = {"auto", "on", "off", NULL};
+static const char *const mover_words[] = {"auto", "splice", "copy", NULL};
+static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
+
+/* Rows of one group stand together; help prints the group's title before the first. */
+/* clang-format off */
+static const struct config_option serve_options[] = {
+	{"listen", "ADDRESS", CONFIG_VALUE_LISTEN, FIELD(listen), "Listening", "tls://:2376",
+	 .help = "where to listen: tls://HOST:PORT (an empty HOST is every address) or unix:///PATH; repeatable",
+	 .count_offset = FIELD(listen_count), .max = CONFIG_LISTEN_MAX},
+	{"max-connections", "NUMBER", CONFIG_VALUE_NUMBER, FIELD(max_connections), "Listening", "16384",
+	 .help = "clients served at the same time; more have to wait", .min = 1, .max = 1048576},
+
+	{"engine", "ADDRESS", CONFIG_VALUE_ENGINE, FIELD(engine), "Docker Engine",
+	 "unix:///var/run/docker.sock",
+	 .help = "the engine behind: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT"},
+	{"engine-cert-dir", "DIR", CONFIG_VALUE_TEXT, FIELD(engine_cert_dir), "Docker Engine", NULL,
+	 .help = "ca.pem, cert.pem and key.pem for an engine at tls://"},
+
+	{"state", "DIR", CONFIG_VALUE_TEXT, FIELD(state_dir), "Files", NULL,
+	 .help = "where headgate keeps its CA, certificate and tokens (default: /var/lib/headgate for root, else "
+	 "$XDG_STATE_HOME/headgate)"},
+	{"cert", "FILE", CONFIG_VALUE_TEXT, FIELD(cert_file), "Files", NULL,
+	 .help = "your own server certificate, PEM, with its chain; goes with --key"},
+	{"key", "FILE", CONFIG_VALUE_TEXT, FIELD(key_file), "Files", NULL, .help = "the private key of --cert, PEM"},
+	{"san", "NAME", CONFIG_VALUE_NAME, FIELD(sans), "Files", NULL,
+	 .help = "one more host name or address for headgate's own certificate; repeatable",
+	 .count_offset = FIELD(sans_count), .max = CONFIG_SAN_MAX},
+	{"tokens", "FILE", CONFIG_VALUE_TEXT, FIELD(tokens_file), "Files", NULL,
+	 .help = "the token file (default: tokens in the state directory)"},
+
+	{"handshake-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(handshake_timeout_ms), "Time limits", "10s",
+	 .help = "for a TLS handshake", .min = 1},
+	{"head-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(head_timeout_ms), "Time limits", "30s",
+	 .help = "for a request's head, and for a body of known length that stands still", .min = 1},
+	{"idle-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(idle_timeout_ms), "Time limits", "10m",
+	 .help = "for a connection that is kept between requests", .min = 1},
+	{"connect-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(connect_timeout_ms), "Time limits", "10s",
+	 .help = "for a connection to the engine", .min = 1},
+	{"drain-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(drain_timeout_ms), "Time limits", "30s",
+	 .help = "for open requests to end after SIGTERM"},
+
+	{"workers", "NUMBER", CONFIG_VALUE_NUMBER, FIELD(workers), "Running", NULL,
+	 .help = "worker threads (default: one a processor)", .min = 1, .max = CONFIG_WORKERS_MAX},
+	{"event", "KIND", CONFIG_VALUE_WORD, FIELD(event), "Running", "auto",
+	 .help = "how to wait for work: auto, uring or epoll", .words = event_words},
+	{"ktls", "WHEN", CONFIG_VALUE_WORD, FIELD(ktls), "Running", "auto",
+	 .help = "TLS in the kernel: auto, on (do not start without) or off", .words = ktls_words},
+	{"mover", "KIND", CONFIG_VALUE_WORD, FIELD(mover), "Running", "auto",
+	 .help = "what carries long bodies: auto, splice or copy", .words = mover_words},
+	{"log-level", "LEVEL", CONFIG_VALUE_WORD, FIELD(log_level), "Running", "info",
+	 .help = "error, warn, info or debug", .words = level_words},
+};
+/* clang-format on */
+
+#define OPTION_COUNT ARRAY_SIZE(serve_options)
+
+/* Where the reader stands. */
+struct parse {
+	struct config *config;
+	bool given[OPTION_COUNT];
+	char *error;
+	size_t error_cap;
+};
+
+static enum config_result fail(struct parse *parse, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static enum config_result fail(struct parse *parse, const char *format, ...)
+{
+	char what[512];
+	va_list args;
+
+	va_start(args, format);
+	if (vsnprintf(what, sizeof(what), format, args) < 0)
+		what[0] = '\0';
+	va_end(args);
+	snprintf(parse->error, parse->error_cap, COMMAND ": %s; try '" COMMAND " --help'", what);
+	return CONFIG_BAD;
+}
+
+/* A value for an error message: printable, and not longer than it helps. */
+static const char *shown(const char *value, char out[SHOWN_VALUE_MAX + 4])
+{
+	size_t i;
+
+	for (i = 0; i < SHOWN_VALUE_MAX && value[i]; i++)
+		out[i] = value[i] >= 0x20 && value[i] < 0x7f ? value[i] : '?';
+	memcpy(out + i, value[i] ? "..." : "", value[i] ? 4 : 1);
+	return out;
+}
+
+/* Reads one value; `source` is the option or the variable that it came by. */
+static enum config_result set_value(struct parse *parse, const struct config_option *option,
+				    const char *source, const char *value)
+{
+	char reason[CONFIG_REASON_CAP], text[SHOWN_VALUE_MAX + 4];
+
+	if (config_value_set(parse->config, option, value, reason) == 0)
+		return CONFIG_OK;
+	/* A URL with a password in it is no address, and not shown. */
+	if (strchr(value, '@'))
+		return fail(parse, "%s: the value %s", source, reason);
+	return fail(parse, "%s: '%s' %s", source, shown(value, text), reason);
+}
+
+const struct config_option *config_serve_options(size_t *count)
+{
+	*count = OPTION_COUNT;
+	return serve_options;
+}
+
+static const struct config_option *find_option(struct span name)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (span_eq(name, span_of(serve_options[i].name)))
+			return &serve_options[i];
+	return NULL;
+}
+
+/* The option whose name takes the fewest changes to get from `name`; NULL when none is close. */
+static const struct config_option *nearest_option(struct span name)
+{
+	const struct config_option *nearest = NULL;
+	size_t best = 3;
+
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		struct span candidate = span_of(serve_options[i].name);
+		size_t distance = config_edit_distance(name, candidate);
+
+		/* Two changes in a word of three letters are another word. */
+		if (distance < best && distance * 2 < candidate.len) {
+			best = distance;
+			nearest = &serve_options[i];
+		}
+	}
+	return nearest;
+}
+
+static enum config_result unknown_option(struct parse *parse, const char *argument, struct span name)
+{
+	const struct config_option *nearest = nearest_option(name);
+	char text[SHOWN_VALUE_MAX + 4], given[SHOWN_VALUE_MAX + 1];
+	size_t dashes = argument[0] == '-' ? (argument[1] == '-' ? 2 : 1) : 0;
+	size_t length = dashes + name.len;
+
+	/* Without what follows the `=`: it may be a secret that was meant for another program. */
+	if (length > SHOWN_VALUE_MAX)
+		length = SHOWN_VALUE_MAX;
+	memcpy(given, argument, length);
+	given[length] = '\0';
+	if (nearest)
+		return fail(parse, "unknown option '%s' (did you mean '--%s'?)", shown(given, text),
+			    nearest->name);
+	return fail(parse, "unknown option '%s'", shown(given, text));
+}
+
+/* Reads argv[*index], and the argument after it where that is the value. */
+static enum config_result read_argument(struct parse *parse, int argc, char **argv, int *index)
+{
+	const char *argument = argv[*index], *equals = strchr(argument, '='), *value;
+	const struct config_option *option;
+	char source[CONFIG_NAME_CAP], text[SHOWN_VALUE_MAX + 4];
+	struct span name;
+
+	if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)
+		return CONFIG_HELP;
+	if (argument[0] != '-' || argument[1] == '\0')
+		return fail(parse, "'%s' is not an option", shown(argument, text));
+	name =
+	    equals ? (struct span){.ptr = argument, .len = (size_t)(equals - argument)} : span_of(argument);
+	name = span_skip(name, name.len > 1 && name.ptr[1] == '-' ? 2 : 1);
+	option = argument[1] == '-' ? find_option(name) : NULL;
+	if (!option)
+		return unknown_option(parse, argument, name);
+
+	if (equals)
+		value = equals + 1;
+	else
+		value = *index + 1 < argc && strncmp(argv[*index + 1], "--", 2) != 0 ? argv[++*index] : "";
+	if (*value == '\0')
+		return fail(parse, "--%s needs a value: %s", option->name, option->argument);
+	parse->given[option - serve_options] = true;
+	snprintf(source, sizeof(source), "--%s", option->name);
+	return set_value(parse, option, source, value);
+}
+
+/* Reads an option from the environment; a repeatable one is cut at the commas. */
+static enum config_result read_environment(struct parse *parse, const struct config_option *option,
+					   const char *value)
+{
+	char source[CONFIG_NAME_CAP], copy[CONFIG_LIST_CAP], *piece, *next;
+	/* Names are kept as pointers, addresses are not. */
+	char *pieces = option->kind == CONFIG_VALUE_NAME ? parse->config->san_text : copy;
+
+	config_environment_name(option, source);
+	if (option->count_offset == 0)
+		return set_value(parse, option, source, value);
+	if (strlcpy(pieces, value, CONFIG_LIST_CAP) >= CONFIG_LIST_CAP)
+		return fail(parse, "%s: longer than %zu characters", source, CONFIG_LIST_CAP - 1);
+	for (piece = pieces; piece; piece = next) {
+		enum config_result result;
+
+		next = strchr(piece, ',');
+		if (next)
+			*next++ = '\0';
+		piece += strspn(piece, " ");
+		for (size_t end = strlen(piece); end && piece[end - 1] == ' '; end--)
+			piece[end - 1] = '\0';
+		if (*piece == '\0')
+			return fail(parse, "%s: nothing between two commas", source);
+		result = set_value(parse, option, source, piece);
+		if (result != CONFIG_OK)
+			return result;
+	}
+	return CONFIG_OK;
+}
+
+/* Environment and defaults, for what the command line did not say. */
+static enum config_result fill_in(struct parse *parse, char *(*getenv_fn)(const char *name))
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const struct config_option *option = &serve_options[i];
+		enum config_result result = CONFIG_OK;
+		char name[CONFIG_NAME_CAP];
+		const char *value;
+
+		if (parse->given[i])
+			continue;
+		config_environment_name(option, name);
+		value = getenv_fn(name);
+		/* `HEADGATE_X=` in an environment file means: not set. */
+		if (value && *value)
+			result = read_environment(parse, option, value);
+		else if (option->fallback)
+			result = set_value(parse, option, option->name, option->fallback);
+		if (result != CONFIG_OK)
+			return result;
+	}
+	return CONFIG_OK;
+}
+
+static enum config_result check_together(struct parse *parse)
+{
+	const struct config *config = parse->config;
+
+	if (config->cert_file && !config->key_file)
+		return fail(parse, "--cert needs --key, the file with its private key");
+	if (config->key_file && !config->cert_file)
+		return fail(parse, "--key needs --cert, the file with the certificate");
+	if (config->engine_cert_dir && config->engine.scheme != CONFIG_TLS)
+		return fail(parse, "--engine-cert-dir is for an engine at tls://HOST:PORT only");
+	if (!config->engine_cert_dir && config->engine.scheme == CONFIG_TLS)
+		return fail(parse, "an engine at tls:// needs --engine-cert-dir, the directory with ca.pem, "
+				   "cert.pem and key.pem");
+	if (config->original_token && config->original_token_file)
+		return fail(parse, "DOCKER_API_TOKEN and DOCKER_API_TOKEN_FILE are both set; keep one");
+	return CONFIG_OK;
+}
+
+enum config_result config_parse_serve(struct config *config, int argc, char **argv,
+				      char *(*getenv_fn)(const char *name), char *error, size_t error_cap)
+{
+	struct parse parse = {.config = config, .error = error, .error_cap = error_cap};
+	enum config_result result = CONFIG_OK;
+
+	memset(config, 0, sizeof(*config));
+	if (error_cap)
+		error[0] = '\0';
+	for (int i = 1; i < argc && result == CONFIG_OK; i++)
+		result = read_argument(&parse, argc, argv, &i);
+	if (result == CONFIG_OK)
+		result = fill_in(&parse, getenv_fn);
+	if (result != CONFIG_OK)
+		return result;
+	config->original_token = getenv_fn("DOCKER_API_TOKEN");
+	if (config->original_token && !*config->original_token)
+		config->original_token = NULL;
+	config->original_token_file = getenv_fn("DOCKER_API_TOKEN_FILE");
+	if (config->original_token_file && !*config->original_token_file)
+		config->original_token_file = NULL;
+	return check_together(&parse);
+}

@@ -1,0 +1,1171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * A connection goes through these states; each has one handler below, in this order, and a handler
+ * says only NEXT (run the handler of the present state), WAIT (for an event of a leg or a deadline) or
+ * END (close). The only way back is from EXCHANGE to HEAD, when both messages ended exactly.
+ *
+ *     HANDSHAKE  TLS, stepped by OpenSSL                            deadline: handshake
+ *     ARM        choose what carries each direction; nothing here may fail
+ *     HEAD       read until a head is complete                      deadline: head, or idle between requests
+ *     CHECK      parse, token, route; write the head that goes on
+ *     BODY       the first byte of a promised body must be there    deadline: body
+ *     CONNECT    the engine leg, unless it is still open            deadline: connect
+ *     EXCHANGE   request up, answer down                            deadline: body, while one of known length
+ * is due TUNNEL     raw both ways, after the engine's own consent      none REPLY      an answer of our own
+ * leaves DRAIN      close_notify, FIN, discard what still comes        deadline: linger
+ *
+ * Two invariants hold, and the conformance tests watch them from the engine's side:
+ *
+ *  1. Client bytes reach the engine only inside one approved request. The up relay is started in CHECK
+ *     with a head that we wrote and exactly that request's body. What the client sends behind it is
+ *     held in `held` and becomes the next head, or, after the engine's consent, the tunnel's first
+ *     bytes. A stream or tunnel is the last request of its connection.
+ *  2. An Upgrade field alone never opens a tunnel. That takes a route that has one, and the engine's 101
+ *     with the protocol asked for (or, on attach and exec/start, its raw-stream 200).
+ *
+ * Ends. A half-close of the client is carried to the engine once its request is complete; the answer is
+ * still delivered. An answer that the engine did not finish is cut: no close_notify, so that the client
+ * cannot take it for the whole. Refusals are answered, then the connection drains, so that the answer
+ * is not lost to a reset while the client still sends.
+ */
+#include "conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "reply.h"
+#include "route.h"
+
+enum conn_state {
+	CONN_HANDSHAKE,
+	CONN_ARM,
+	CONN_HEAD,
+	CONN_CHECK,
+	CONN_BODY,
+	CONN_CONNECT,
+	CONN_EXCHANGE,
+	CONN_TUNNEL,
+	CONN_REPLY,
+	CONN_DRAIN,
+	CONN_STATE_COUNT,
+};
+
+enum step { NEXT, WAIT, END };
+
+enum answer_phase {
+	ANSWER_HEAD,	/* reading its head */
+	ANSWER_INTERIM, /* a 1xx is leaving; another head follows */
+	ANSWER_BODY,	/* head and body are leaving */
+};
+
+enum connect_phase { CONNECT_START, CONNECT_SOCKET, CONNECT_TLS };
+
+/* What remains of a request after its head was checked; the head itself is gone by then. */
+struct exchange {
+	enum http_method method;
+	enum route_kind kind; /* as it is treated: HTTP/1.0 and chunked bodies make a stream of a message */
+	bool keep_alive;      /* the client would send another request */
+	bool legacy_tunnel;   /* a raw-stream 200 opens it */
+	bool expects_continue;
+	bool body_deadline;	       /* a body of known length that stands still is given up */
+	bool up_open;		       /* the request is still leaving */
+	bool keep_client, keep_engine; /* decided with the answer's head */
+	enum answer_phase phase;
+	int interim_count;
+	int status;		       /* of the answer, for the log */
+	size_t head_bytes;	       /* of the request's head in `held`, while it is being checked */
+	char upgrade_to[64];	       /* "" when no upgrade was asked for */
+	const struct token *principal; /* borrowed from env->tokens */
+	uint64_t started_ms;
+	char method_name[12]; /* for the log; cut */
+	char path[120];	      /* for the log, without the query; cut */
+};
+
+struct conn {
+	struct conn_env *env; /* borrowed */
+	enum conn_state state;
+	struct leg client, engine;
+	struct event_source client_event, engine_event;
+	unsigned want_client, want_engine; /* the interest that the present WAIT ends with */
+	struct timer timer;
+	struct http_scan scan; /* of the head that is being read, ours or the engine's */
+	struct buf *held;      /* owned; client bytes that belong to no approved request yet */
+	struct buf *answer;    /* owned; engine bytes of an incomplete answer head */
+	struct relay up, down;
+	struct exchange x;
+	enum connect_phase connect_phase;
+	bool tunnel_up_ended, tunnel_down_ended;
+	bool half_closed; /* the client's end was carried to the engine */
+	bool is_again;	  /* on env->again */
+	char peer[INET6_ADDRSTRLEN + 8];
+	TAILQ_ENTRY(conn) link, again_link;
+};
+
+/* A bulk transfer moves this much, then the worker's other connections have their turn. */
+#define STEP_BUDGET_BYTES ((size_t)(2 * BUF_BYTES))
+/* A head and the body bytes that came with it; with the head written anew it all fits one buffer. */
+#define HELD_MAX_BYTES (BUF_BYTES / 2)
+static_assert(HELD_MAX_BYTES + HTTP_HEAD_MAX_BYTES + 1024 <= BUF_BYTES, "relay_feed() fits behind a head");
+static_assert(HELD_MAX_BYTES > HTTP_HEAD_MAX_BYTES, "a head that is too long is seen as such");
+/* dockerd sends at most one 100; more than a few is an engine gone wrong. */
+#define INTERIM_MAX	    8
+#define DRAIN_DISCARD_BYTES ((size_t)(1024 * 1024))
+
+/* ---- small things that handlers share ---- */
+
+static void want(struct conn *c, const struct leg *leg, unsigned mask)
+{
+	if (leg == &c->client)
+		c->want_client |= mask;
+	else
+		c->want_engine |= mask;
+}
+
+static void deadline(struct conn *c, enum timer_class class)
+{
+	timer_start(&c->env->timers, &c->timer, class, timer_now_ms());
+}
+
+static void run_again(struct conn *c)
+{
+	if (c->is_again)
+		return;
+	c->is_again = true;
+	TAILQ_INSERT_TAIL(&c->env->again, c, again_link);
+}
+
+static void engine_close(struct conn *c)
+{
+	if (!leg_is_open(&c->engine))
+		return;
+	event_remove(c->env->loop, &c->engine_event);
+	leg_close(&c->engine);
+}
+
+static void log_exchange(const struct conn *c, const char *how)
+{
+	const struct exchange *x = &c->x;
+
+	if (!log_enabled(LOG_LEVEL_INFO))
+		return;
+	log_info("%s %s %s %s %d up=%" PRIu64 "/%s down=%" PRIu64 "/%s ms=%" PRIu64 "%s%s%s", c->peer,
+		 x->principal ? x->principal->name : "-", x->method_name, x->path, x->status,
+		 c->up.moved_bytes, relay_mover_name(c->up.mover), c->down.moved_bytes,
+		 relay_mover_name(c->down.mover), timer_now_ms() - x->started_ms, *how ? " " : "", how,
+		 c->client.tls && tls_was_truncated(c->client.tls) ? " client-truncated" : "");
+}
+
+/* An answer of our own instead of the engine's. Only before anything of the engine's answer has left. */
+static enum step refuse(struct conn *c, int status, const char *message)
+{
+	struct buf *buf = buf_take(&c->env->bufs);
+	long n = buf ? reply_write(status, message, c->x.method, buf->data, BUF_BYTES) : -ENOMEM;
+
+	engine_close(c);
+	timer_stop(&c->env->timers, &c->timer);
+	if (n < 0) {
+		buf_give(&c->env->bufs, &buf);
+		return END;
+	}
+	buf->end = (size_t)n;
+	relay_fini(&c->up, &c->env->relay_pools);
+	relay_start(&c->down, &c->env->relay_pools, buf, HTTP_FRAMING_NONE, 0);
+	c->x.status = status;
+	log_exchange(c, message);
+	c->state = CONN_REPLY;
+	return NEXT;
+}
+
+static enum step refuse_engine(struct conn *c, int status, int error, const char *detail)
+{
+	char text[512];
+
+	engine_trouble(c->env->engine, error, detail, text, sizeof(text));
+	c->env->stats.engine_troubles++;
+	log_warn("%s", text);
+	return refuse(c, status, text);
+}
+
+/* The engine broke off. If its head is out, the client must see a cut, not an end. */
+static enum step engine_broke(struct conn *c, int error, const char *detail)
+{
+	if (c->x.phase != ANSWER_BODY)
+		return refuse_engine(c, 502, error, detail);
+	c->env->stats.engine_troubles++;
+	log_exchange(c, "cut: the engine did not finish its answer");
+	return END;
+}
+
+/*
+ * Reads client bytes that no approved request covers yet. What comes is kept for later; -EAGAIN when
+ * there is nothing now, 0 at the client's end, 1 when something came, -ENOBUFS when HELD_MAX_BYTES are held.
+ */
+static int hold_client_bytes(struct conn *c)
+{
+	struct conn_env *env = c->env;
+
+	if (!c->held && !(c->held = buf_take(&env->bufs)))
+		return -ENOMEM;
+	size_t room = HELD_MAX_BYTES > c->held->end ? HELD_MAX_BYTES - c->held->end : 0;
+	if (room == 0)
+		return -ENOBUFS;
+	ssize_t n = leg_read(&c->client, buf_tail(c->held), room);
+	if (n > 0)
+		c->held->end += (size_t)n;
+	if (buf_used(c->held) == 0)
+		buf_give(&env->bufs, &c->held);
+	return n > 0 ? 1 : (int)n;
+}
+
+/* Drops the first `len` held bytes and wipes them: a head has a token in it. */
+static void release_held(struct conn *c, size_t len, bool secret)
+{
+	if (secret)
+		explicit_bzero(buf_head(c->held), len);
+	c->held->start += len;
+	if (buf_used(c->held) == 0) {
+		buf_give(&c->env->bufs, &c->held);
+		return;
+	}
+	memmove(c->held->data, buf_head(c->held), buf_used(c->held));
+	c->held->end -= c->held->start;
+	c->held->start = 0;
+}
+
+/* ---- HANDSHAKE ---- */
+
+static enum step state_handshake(struct conn *c)
+{
+	if (!c->client.tls) {
+		c->state = CONN_ARM;
+		return NEXT;
+	}
+	switch (tls_handshake(c->client.tls)) {
+	case TLS_DONE:
+		c->state = CONN_ARM;
+		return NEXT;
+	case TLS_WANT_READ:
+		want(c, &c->client, EVENT_IN);
+		return WAIT;
+	case TLS_WANT_WRITE:
+		want(c, &c->client, EVENT_OUT);
+		return WAIT;
+	case TLS_PLAIN_HTTP: {
+		struct span text = reply_plain_http_on_tls();
+		(void)send(c->client.fd, text.ptr, text.len, MSG_NOSIGNAL);
+		log_info("%s refused: plain HTTP on a TLS listener", c->peer);
+		break;
+	}
+	case TLS_FAILED:
+		log_info("%s TLS handshake failed: %s", c->peer, tls_failure(c->client.tls));
+		break;
+	}
+	/* No TLS to speak from here on; DRAIN lets the text or the alert arrive before the close. */
+	tls_free(c->client.tls);
+	c->client.tls = NULL;
+	c->state = CONN_DRAIN;
+	return NEXT;
+}
+
+/* ---- ARM ---- */
+
+/* Kernel TLS is armed here, once it is there; userspace TLS has nothing to do. */
+static enum step state_arm(struct conn *c)
+{
+	c->scan = (struct http_scan){0};
+	deadline(c, TIMER_HEAD);
+	c->state = CONN_HEAD;
+	return NEXT;
+}
+
+/* ---- HEAD ---- */
+
+static enum step head_ended(struct conn *c)
+{
+	if (c->held)
+		log_info("%s closed in the middle of a request head", c->peer);
+	c->state = CONN_DRAIN;
+	return NEXT;
+}
+
+static enum step state_head(struct conn *c)
+{
+	for (;;) {
+		size_t head_bytes = 0;
+		enum http_refusal refusal;
+
+		switch (c->held ? http_scan(&c->scan, c->held->data, c->held->end, &head_bytes, &refusal)
+				: HTTP_MORE) {
+		case HTTP_OK:
+			c->x = (struct exchange){.head_bytes = head_bytes, .started_ms = timer_now_ms()};
+			c->scan = (struct http_scan){ 0 }; /* the answer's head is scanned next */
+			timer_stop(&c->env->timers, &c->timer);
+			c->state = CONN_CHECK;
+			return NEXT;
+		case HTTP_BAD:
+			c->env->stats.refused_bad++;
+			c->x = (struct exchange){.method = HTTP_GET, .started_ms = timer_now_ms()};
+			return refuse(c, http_reason_status(refusal), http_reason(refusal));
+		case HTTP_MORE:
+			break;
+		}
+		int n = hold_client_bytes(c);
+		if (n == 0)
+			return head_ended(c);
+		if (n == -EAGAIN) {
+			/* The first byte of a further head ends the idle time and starts that head's own. */
+			if (c->held && c->timer.class == TIMER_IDLE)
+				deadline(c, TIMER_HEAD);
+			want(c, &c->client, EVENT_IN);
+			want(c, &c->engine,
+			     EVENT_IN); /* an idle engine leg that reports anything is closed */
+			return WAIT;
+		}
+		if (n < 0)
+			return END;
+	}
+}
+
+/* ---- CHECK ---- */
+
+static void remember_request(struct conn *c, const struct http_request *request)
+{
+	struct exchange *x = &c->x;
+
+	x->method = request->method;
+	x->keep_alive = request->keep_alive;
+	x->expects_continue = request->expect_continue;
+	snprintf(x->method_name, sizeof(x->method_name), "%.*s", (int)request->method_name.len,
+		 request->method_name.ptr);
+	snprintf(x->path, sizeof(x->path), "%.*s", (int)request->path.len, request->path.ptr);
+}
+
+/* Whose token the request carries; NULL for none, a wrong one, or one that cannot be read. */
+static const struct token *check_token(const struct conn *c, const struct http_request *request)
+{
+	char scratch[TOKEN_SECRET_MAX_BYTES + 512];
+	struct span secret;
+
+	if (!token_from_fields(request->token, request->authorization, scratch, sizeof(scratch), &secret))
+		secret = (struct span){0};
+	const struct token *token = token_set_find(c->env->tokens, secret);
+	if (request->has_authorization)
+		explicit_bzero(scratch, sizeof(scratch));
+	return token;
+}
+
+/* What the route and the head make of the request; see the table of kinds in route.h. */
+static enum http_connection classify(struct conn *c, const struct http_request *request)
+{
+	const struct route *route = route_find(request->method, request->path);
+	struct exchange *x = &c->x;
+
+	x->kind = route ? route->kind : ROUTE_MESSAGE;
+	x->legacy_tunnel = x->kind == ROUTE_TUNNEL_LEGACY;
+	x->body_deadline =
+	    request->framing == HTTP_FRAMING_LENGTH &&
+	    (x->kind == ROUTE_MESSAGE || (request->method != HTTP_POST && request->method != HTTP_PUT));
+	bool may_tunnel = x->kind == ROUTE_TUNNEL || x->kind == ROUTE_TUNNEL_LEGACY;
+	if (may_tunnel && request->upgrade && request->upgrade_to.len < sizeof(x->upgrade_to)) {
+		memcpy(x->upgrade_to, request->upgrade_to.ptr, request->upgrade_to.len);
+		return HTTP_CONNECTION_UPGRADE;
+	}
+	/* After an Upgrade that is ignored the client may speak something else: no further request is read.
+	 */
+	if (request->minor_version == 0 || request->framing == HTTP_FRAMING_CHUNKED || request->upgrade ||
+	    request->upgrade_ignored)
+		x->kind = may_tunnel ? x->kind : ROUTE_STREAM;
+	return x->kind == ROUTE_MESSAGE ? HTTP_CONNECTION_KEEP : HTTP_CONNECTION_CLOSE;
+}
+
+/* Writes the head that the engine gets, and behind it what is there of the body; starts the up relay. */
+static enum step compose_request(struct conn *c, const struct http_request *request,
+				 enum http_connection connection)
+{
+	struct conn_env *env = c->env;
+	struct buf *buf = buf_take(&env->bufs);
+
+	if (!buf)
+		return END;
+	long n = http_write_request(request, connection, buf->data, BUF_BYTES - HELD_MAX_BYTES);
+	if (n < 0) {
+		buf_give(&env->bufs, &buf);
+		return refuse(c, 431, http_reason(HTTP_REFUSED_HEAD_TOO_LARGE));
+	}
+	buf->end = (size_t)n;
+	relay_start(&c->up, &env->relay_pools, buf, request->framing, request->content_length);
+	c->x.up_open = true;
+
+	/* `request` points into what is wiped here. */
+	size_t body_offset = c->x.head_bytes;
+	ssize_t used = 0;
+	if (request->framing != HTTP_FRAMING_NONE)
+		used = relay_feed(&c->up, &env->relay_pools, buf_head(c->held) + body_offset,
+				  buf_used(c->held) - body_offset < request->content_length ||
+					  request->framing != HTTP_FRAMING_LENGTH
+				      ? buf_used(c->held) - body_offset
+				      : (size_t)request->content_length);
+	release_held(c, body_offset, true);
+	if (used > 0)
+		release_held(c, (size_t)used, false);
+	if (used == -EBADMSG)
+		return refuse(c, 400, "the request body's chunked framing is malformed");
+	if (used < 0)
+		return END;
+	c->state = CONN_BODY;
+	return NEXT;
+}
+
+static enum step state_check(struct conn *c)
+{
+	struct conn_env *env = c->env;
+	struct http_request *request = &env->request;
+	enum http_refusal refusal;
+	bool good = http_parse_request(request, c->held->data, c->x.head_bytes, &refusal) == HTTP_OK;
+
+	c->x.method = request->method;
+	if (!good) {
+		env->stats.refused_bad++;
+		return refuse(c, http_reason_status(refusal), http_reason(refusal));
+	}
+	remember_request(c, request);
+	if (request->has_origin) {
+		env->stats.refused_bad++;
+		return refuse(c, 403, "requests from web pages (with an Origin field) are not allowed");
+	}
+	c->x.principal = check_token(c, request);
+	if (!c->x.principal) {
+		env->stats.refused_unauthorized++;
+		return refuse(c, 401, "a valid token is required");
+	}
+	env->stats.requests++;
+	enum http_connection connection = classify(c, request);
+	return compose_request(c, request, connection);
+}
+
+/* ---- BODY ---- */
+
+/*
+ * A client with a stale Content-Length and no body (the old console does that) must not leave a half
+ * request at the engine, which would wait for ever: nothing is sent before the body has begun. With
+ * Expect it is the engine that says when.
+ */
+static enum step state_body(struct conn *c)
+{
+	bool begun = body_is_done(&c->up.body) || c->up.moved_bytes > 0;
+
+	if (begun || !c->x.body_deadline || c->x.expects_continue) {
+		c->connect_phase = CONNECT_START;
+		c->state = CONN_CONNECT;
+		return NEXT;
+	}
+	if (!timer_running(&c->timer))
+		deadline(c, TIMER_BODY);
+	int n = hold_client_bytes(c);
+	if (n == -EAGAIN) {
+		want(c, &c->client, EVENT_IN);
+		return WAIT;
+	}
+	if (n <= 0)
+		return n == 0 ? refuse(c, 400, "the request body ended early") : END;
+	timer_stop(&c->env->timers, &c->timer);
+	size_t len = buf_used(c->held) < c->up.body.remaining_bytes ? buf_used(c->held)
+								    : (size_t)c->up.body.remaining_bytes;
+	if (relay_feed(&c->up, &c->env->relay_pools, buf_head(c->held), len) < 0)
+		return END;
+	release_held(c, len, false);
+	return NEXT;
+}
+
+/* ---- CONNECT ---- */
+
+/* An engine leg that was kept may have been closed meanwhile; a request sent into it would be lost. */
+static bool engine_is_alive(const struct conn *c)
+{
+	char byte;
+
+	return recv(c->engine.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+static void engine_ready(struct event_source *source, unsigned ready);
+
+static enum step connect_start(struct conn *c)
+{
+	struct conn_env *env = c->env;
+	int fd = -1;
+
+	if (leg_is_open(&c->engine)) {
+		if (engine_is_alive(c)) {
+			c->state = CONN_EXCHANGE;
+			return NEXT;
+		}
+		engine_close(c);
+	}
+	int result = engine_connect(env->engine, &fd);
+	if (fd < 0)
+		return refuse_engine(c, 503, result, NULL);
+	struct tls *tls = env->engine->tls ? tls_connect(env->engine->tls, fd, &env->bufs) : NULL;
+	leg_open(&c->engine, fd, tls, env->engine->address.scheme == CONFIG_UNIX);
+	c->engine_event = (struct event_source){.fd = fd, .handler = engine_ready, .slot = EVENT_NO_SLOT};
+	if ((env->engine->tls && !tls) || event_add(env->loop, &c->engine_event) < 0)
+		return refuse_engine(c, 503, -ENOMEM, NULL);
+	deadline(c, TIMER_CONNECT);
+	c->connect_phase = result == 0 ? CONNECT_TLS : CONNECT_SOCKET;
+	if (result == 0)
+		return NEXT;
+	want(c, &c->engine, EVENT_OUT);
+	return WAIT;
+}
+
+static enum step state_connect(struct conn *c)
+{
+	int result;
+
+	switch (c->connect_phase) {
+	case CONNECT_START:
+		return connect_start(c);
+	case CONNECT_SOCKET:
+		result = engine_connected(c->engine.fd);
+		if (result < 0)
+			return refuse_engine(c, 503, result, NULL);
+		c->connect_phase = CONNECT_TLS;
+		return NEXT;
+	case CONNECT_TLS:
+		break;
+	}
+	switch (c->engine.tls ? tls_handshake(c->engine.tls) : TLS_DONE) {
+	case TLS_WANT_READ:
+		want(c, &c->engine, EVENT_IN);
+		return WAIT;
+	case TLS_WANT_WRITE:
+		want(c, &c->engine, EVENT_OUT);
+		return WAIT;
+	case TLS_FAILED:
+	case TLS_PLAIN_HTTP:
+		return refuse_engine(c, 503, -EPROTO, tls_failure(c->engine.tls));
+	case TLS_DONE:
+		break;
+	}
+	timer_stop(&c->env->timers, &c->timer);
+	c->state = CONN_EXCHANGE;
+	return NEXT;
+}
+
+/* ---- EXCHANGE: the request, up ---- */
+
+/* The request cannot be completed: the engine must not take what it got for the whole of it. */
+static enum step request_broke(struct conn *c, const char *message)
+{
+	if (c->x.phase == ANSWER_BODY) {
+		log_exchange(c, message);
+		return END;
+	}
+	event_remove(c->env->loop, &c->engine_event);
+	leg_abort(&c->engine);
+	return refuse(c, 400, message);
+}
+
+static enum step move_request(struct conn *c)
+{
+	uint64_t before = c->up.moved_bytes;
+	enum relay_result result = relay_step(&c->up, &c->env->relay_pools, STEP_BUDGET_BYTES);
+
+	if (c->x.body_deadline && c->up.moved_bytes != before)
+		timer_stop(&c->env->timers, &c->timer);
+	switch (result) {
+	case RELAY_AGAIN:
+		run_again(c);
+		return WAIT;
+	case RELAY_WAIT_IN:
+		if (c->x.body_deadline && !timer_running(&c->timer))
+			deadline(c, TIMER_BODY);
+		want(c, &c->client, EVENT_IN);
+		return WAIT;
+	case RELAY_WAIT_OUT:
+		want(c, &c->engine, EVENT_OUT);
+		return WAIT;
+	case RELAY_TO_FAILED: /* the engine reads no further, but its answer may be on the way */
+	case RELAY_DONE:
+		timer_stop(&c->env->timers, &c->timer);
+		c->x.up_open = false;
+		if (result == RELAY_TO_FAILED)
+			c->x.keep_alive = false;
+		return WAIT;
+	case RELAY_ENDED:
+		return request_broke(c, "the request body ended early");
+	case RELAY_BAD:
+		return request_broke(c, "the request body's chunked framing is malformed");
+	case RELAY_FROM_FAILED:
+	case RELAY_NO_MEMORY:
+		break;
+	}
+	log_exchange(c, "the client broke off");
+	return END;
+}
+
+/* The request is out: notice the client's end and carry it; hold what else it sends. */
+static enum step watch_client(struct conn *c)
+{
+	int n = 1;
+
+	while (!c->client.in_ended && n > 0)
+		n = hold_client_bytes(c);
+	if (n < 0 && n != -EAGAIN && n != -ENOBUFS) {
+		log_exchange(c, "the client broke off");
+		return END;
+	}
+	if (n == -EAGAIN)
+		want(c, &c->client, EVENT_IN);
+	if (!c->client.in_ended || c->half_closed || !leg_is_open(&c->engine))
+		return WAIT;
+	int result = leg_end(&c->engine);
+	if (result == -EAGAIN)
+		want(c, &c->engine, EVENT_OUT);
+	else
+		c->half_closed = true;
+	return WAIT;
+}
+
+/* ---- EXCHANGE: the answer, down ---- */
+
+/* Raw both ways from here. The held bytes go first, and so does what the engine sent behind its head. */
+static enum step open_tunnel(struct conn *c, struct buf *head, const char *rest, size_t rest_len)
+{
+	const struct relay_pools *pools = &c->env->relay_pools;
+
+	relay_start(&c->down, pools, head, HTTP_FRAMING_CLOSE, 0);
+	relay_start(&c->up, pools, NULL, HTTP_FRAMING_CLOSE, 0);
+	if (relay_feed(&c->down, pools, rest, rest_len) < 0)
+		return END;
+	if (c->held && relay_feed(&c->up, pools, buf_head(c->held), buf_used(c->held)) < 0)
+		return END;
+	buf_give(&c->env->bufs, &c->held);
+	buf_give(&c->env->bufs, &c->answer);
+	c->env->stats.tunnels++;
+	c->x.phase = ANSWER_BODY;
+	c->state = CONN_TUNNEL;
+	return NEXT;
+}
+
+static bool is_raw_stream(const struct http_answer *answer)
+{
+	/* moby: api/types/client.go, MediaTypeRawStream and MediaTypeMultiplexedStream */
+	return answer->status == 200 && answer->framing == HTTP_FRAMING_CLOSE &&
+	       (span_ieq(answer->content_type, SPAN("application/vnd.docker.raw-stream")) ||
+		span_ieq(answer->content_type, SPAN("application/vnd.docker.multiplexed-stream")));
+}
+
+/* What the answer's head means for both legs. */
+static enum http_connection judge_answer(struct conn *c, const struct http_answer *answer)
+{
+	struct exchange *x = &c->x;
+
+	x->keep_client = x->kind == ROUTE_MESSAGE && x->keep_alive && !x->up_open && !c->client.in_ended &&
+			 !c->env->draining && answer->framing != HTTP_FRAMING_CLOSE;
+	x->keep_engine = x->keep_client && answer->keep_alive;
+	return x->keep_client ? HTTP_CONNECTION_KEEP : HTTP_CONNECTION_CLOSE;
+}
+
+/* A complete head of `head_bytes` stands at the start of c->answer. Writes the one the client gets. */
+static enum step forward_answer(struct conn *c, size_t head_bytes)
+{
+	struct conn_env *env = c->env;
+	struct http_answer *answer = &env->answer;
+	enum http_connection connection = HTTP_CONNECTION_RAW;
+	enum http_refusal refusal;
+
+	if (http_parse_answer(answer, c->answer->data, head_bytes, c->x.method, &refusal) != HTTP_OK)
+		return engine_broke(c, 0, http_reason(refusal));
+	bool interim = answer->status < 200 && answer->status != 101;
+	bool switching = answer->status == 101;
+	bool tunnel = switching ? c->x.upgrade_to[0] && answer->upgrade && !c->x.up_open &&
+				      span_ieq(answer->upgrade_to, span_of(c->x.upgrade_to))
+				: c->x.legacy_tunnel && !c->x.up_open && is_raw_stream(answer);
+	if (switching && !tunnel)
+		return engine_broke(c, 0, "it switched protocols without being asked to");
+	if (interim && ++c->x.interim_count > INTERIM_MAX)
+		return engine_broke(c, 0, "too many interim answers");
+	if (switching)
+		connection = HTTP_CONNECTION_UPGRADE;
+	else if (!tunnel && !interim)
+		connection = judge_answer(c, answer);
+
+	struct buf *buf = buf_take(&env->bufs);
+	if (!buf)
+		return END;
+	long n = http_write_answer(answer, connection, buf->data, BUF_BYTES - HELD_MAX_BYTES);
+	if (n < 0) {
+		buf_give(&env->bufs, &buf);
+		return engine_broke(c, 0, http_reason(HTTP_REFUSED_HEAD_TOO_LARGE));
+	}
+	buf->end = (size_t)n;
+	if (!interim)
+		c->x.status = answer->status;
+	const char *rest = c->answer->data + head_bytes;
+	size_t rest_len = c->answer->end - head_bytes;
+	if (tunnel)
+		return open_tunnel(c, buf, rest, rest_len);
+
+	relay_start(&c->down, &env->relay_pools, buf, interim ? HTTP_FRAMING_NONE : answer->framing,
+		    answer->content_length);
+	if (interim) { /* what follows is the next head */
+		memmove(c->answer->data, rest, rest_len);
+		c->answer->end = rest_len;
+		c->x.phase = ANSWER_INTERIM;
+		return NEXT;
+	}
+	ssize_t used = relay_feed(&c->down, &env->relay_pools, rest, rest_len);
+	buf_give(&env->bufs, &c->answer);
+	if (used < 0)
+		return used == -EBADMSG ? engine_broke(c, 0, "the chunked framing of its answer is malformed")
+					: END;
+	c->x.phase = ANSWER_BODY;
+	return NEXT;
+}
+
+static enum step read_answer_head(struct conn *c)
+{
+	struct conn_env *env = c->env;
+
+	for (;;) {
+		size_t head_bytes = 0;
+		enum http_refusal refusal;
+
+		switch (c->answer
+			    ? http_scan(&c->scan, c->answer->data, c->answer->end, &head_bytes, &refusal)
+			    : HTTP_MORE) {
+		case HTTP_OK:
+			c->scan = (struct http_scan){0};
+			return forward_answer(c, head_bytes);
+		case HTTP_BAD:
+			return engine_broke(c, 0, http_reason(refusal));
+		case HTTP_MORE:
+			break;
+		}
+		if (!c->answer && !(c->answer = buf_take(&env->bufs)))
+			return END;
+		ssize_t n = leg_read(&c->engine, buf_tail(c->answer), HELD_MAX_BYTES - c->answer->end);
+		if (n > 0) {
+			c->answer->end += (size_t)n;
+			continue;
+		}
+		if (buf_used(c->answer) == 0)
+			buf_give(&env->bufs, &c->answer);
+		if (n == -EAGAIN) {
+			want(c, &c->engine, EVENT_IN);
+			return WAIT;
+		}
+		return engine_broke(c, (int)n, n == 0 ? "it closed the connection without an answer" : NULL);
+	}
+}
+
+/* Both messages ended exactly: the way back to HEAD. Otherwise the connection ends here. */
+static enum step answer_done(struct conn *c)
+{
+	log_exchange(c, "");
+	if (!c->x.keep_engine || relay_has_surplus(&c->down))
+		engine_close(c);
+	relay_fini(&c->up, &c->env->relay_pools);
+	relay_fini(&c->down, &c->env->relay_pools);
+	if (!c->x.keep_client || c->env->draining) {
+		c->state = CONN_DRAIN;
+		return NEXT;
+	}
+	c->scan = (struct http_scan){0};
+	deadline(c, c->held ? TIMER_HEAD : TIMER_IDLE);
+	c->state = CONN_HEAD;
+	return NEXT;
+}
+
+static enum step move_answer(struct conn *c)
+{
+	switch (relay_step(&c->down, &c->env->relay_pools, STEP_BUDGET_BYTES)) {
+	case RELAY_AGAIN:
+		run_again(c);
+		return WAIT;
+	case RELAY_WAIT_IN:
+		want(c, &c->engine, EVENT_IN);
+		return WAIT;
+	case RELAY_WAIT_OUT:
+		want(c, &c->client, EVENT_OUT);
+		return WAIT;
+	case RELAY_DONE:
+		if (c->x.phase == ANSWER_BODY)
+			return answer_done(c);
+		c->x.phase = ANSWER_HEAD;
+		return NEXT;
+	case RELAY_ENDED:
+		if (c->down.body.framing == HTTP_FRAMING_CLOSE)
+			return answer_done(c);
+		return engine_broke(c, 0, "it ended in the middle of its answer");
+	case RELAY_BAD:
+		return engine_broke(c, 0, "the chunked framing of its answer is malformed");
+	case RELAY_FROM_FAILED:
+		return engine_broke(c, c->down.error, NULL);
+	case RELAY_TO_FAILED:
+	case RELAY_NO_MEMORY:
+		break;
+	}
+	log_exchange(c, "the client broke off");
+	return END;
+}
+
+static enum step state_exchange(struct conn *c)
+{
+	enum step step = c->x.up_open ? move_request(c) : WAIT;
+
+	if (step == WAIT && !c->x.up_open)
+		step = watch_client(c);
+	if (step != WAIT)
+		return step;
+	return c->x.phase == ANSWER_HEAD ? read_answer_head(c) : move_answer(c);
+}
+
+/* ---- TUNNEL ---- */
+
+/* unix sockets tell whether the peer is gone altogether or has only ended its own direction. */
+static bool engine_is_gone(const struct conn *c)
+{
+	struct pollfd pollfd = {.fd = c->engine.fd};
+
+	return c->engine.is_unix && poll(&pollfd, 1, 0) == 1 && (pollfd.revents & (POLLHUP | POLLERR));
+}
+
+/* One direction of a tunnel; *ended when nothing more will go this way. */
+static enum step tunnel_direction(struct conn *c, struct relay *relay, bool *ended)
+{
+	int result;
+
+	switch (relay_step(relay, &c->env->relay_pools, STEP_BUDGET_BYTES)) {
+	case RELAY_AGAIN:
+		run_again(c);
+		return WAIT;
+	case RELAY_WAIT_IN:
+		want(c, relay->from, EVENT_IN);
+		return WAIT;
+	case RELAY_WAIT_OUT:
+		want(c, relay->to, EVENT_OUT);
+		return WAIT;
+	case RELAY_ENDED:
+		result = leg_end(relay->to);
+		if (result == -EAGAIN) {
+			want(c, relay->to, EVENT_OUT);
+			return WAIT;
+		}
+		*ended = true;
+		return result < 0 && relay->to == &c->client ? END : WAIT;
+	case RELAY_TO_FAILED: /* an engine that reads no further may still have output */
+		*ended = true;
+		return relay->to == &c->client ? END : WAIT;
+	case RELAY_DONE:
+	case RELAY_BAD:
+	case RELAY_FROM_FAILED:
+	case RELAY_NO_MEMORY:
+		break;
+	}
+	return END;
+}
+
+static enum step state_tunnel(struct conn *c)
+{
+	enum step step = WAIT;
+
+	if (!c->tunnel_up_ended)
+		step = tunnel_direction(c, &c->up, &c->tunnel_up_ended);
+	if (step == WAIT && !c->tunnel_down_ended) {
+		step = tunnel_direction(c, &c->down, &c->tunnel_down_ended);
+		if (c->tunnel_down_ended && engine_is_gone(c))
+			c->tunnel_up_ended = true;
+	}
+	if (step == END)
+		log_exchange(c, "cut");
+	if (step != WAIT || !c->tunnel_up_ended || !c->tunnel_down_ended)
+		return step;
+	log_exchange(c, "");
+	c->state = CONN_DRAIN;
+	return NEXT;
+}
+
+/* ---- REPLY ---- */
+
+static enum step state_reply(struct conn *c)
+{
+	switch (relay_step(&c->down, &c->env->relay_pools, STEP_BUDGET_BYTES)) {
+	case RELAY_DONE:
+		c->state = CONN_DRAIN;
+		return NEXT;
+	case RELAY_WAIT_OUT:
+		if (!timer_running(&c->timer))
+			deadline(c, TIMER_LINGER);
+		want(c, &c->client, EVENT_OUT);
+		return WAIT;
+	default:
+		return END;
+	}
+}
+
+/* ---- DRAIN ---- */
+
+/*
+ * A close() with unread bytes in the socket sends a reset, which can overtake and destroy the answer. So:
+ * our end first, then read and discard until the client's end, or until it had its time.
+ */
+static enum step state_drain(struct conn *c)
+{
+	engine_close(c);
+	buf_give(&c->env->bufs, &c->held);
+	if (c->timer.class != TIMER_LINGER || !timer_running(&c->timer))
+		deadline(c, TIMER_LINGER);
+	int result = leg_end(&c->client);
+	if (result == -EAGAIN) {
+		want(c, &c->client, EVENT_OUT);
+		return WAIT;
+	}
+	if (result < 0)
+		return END;
+	leg_fin(&c->client);
+	result = leg_discard(&c->client, DRAIN_DISCARD_BYTES);
+	if (result != -EAGAIN)
+		return END;
+	want(c, &c->client, EVENT_IN);
+	return WAIT;
+}
+
+/* ---- what drives the states ---- */
+
+static void conn_free(struct conn *c)
+{
+	struct conn_env *env = c->env;
+
+	timer_stop(&env->timers, &c->timer);
+	if (c->is_again)
+		TAILQ_REMOVE(&env->again, c, again_link);
+	TAILQ_REMOVE(&env->conns, c, link);
+	env->conns_count--;
+	relay_fini(&c->up, &env->relay_pools);
+	relay_fini(&c->down, &env->relay_pools);
+	if (c->held)
+		explicit_bzero(c->held->data, c->held->end);
+	buf_give(&env->bufs, &c->held);
+	buf_give(&env->bufs, &c->answer);
+	engine_close(c);
+	event_remove(env->loop, &c->client_event);
+	if (c->client.tls && tls_was_truncated(c->client.tls))
+		env->stats.truncated++;
+	leg_close(&c->client);
+	free(c);
+}
+
+static enum step (*const handlers[])(struct conn *c) = {
+    [CONN_HANDSHAKE] = state_handshake, [CONN_ARM] = state_arm,	      [CONN_HEAD] = state_head,
+    [CONN_CHECK] = state_check,		[CONN_BODY] = state_body,     [CONN_CONNECT] = state_connect,
+    [CONN_EXCHANGE] = state_exchange,	[CONN_TUNNEL] = state_tunnel, [CONN_REPLY] = state_reply,
+    [CONN_DRAIN] = state_drain,
+};
+static_assert(ARRAY_SIZE(handlers) == CONN_STATE_COUNT, "one handler a state");
+
+static void conn_event(struct conn *c)
+{
+	enum step step;
+
+	do {
+		c->want_client = c->want_engine = 0;
+		step = handlers[c->state](c);
+	} while (step == NEXT);
+	if (step == END) {
+		conn_free(c);
+		return;
+	}
+	event_want(c->env->loop, &c->client_event, c->want_client);
+	if (leg_is_open(&c->engine))
+		event_want(c->env->loop, &c->engine_event, c->want_engine);
+	/* Bytes that OpenSSL holds already make no event. */
+	if ((c->want_client & EVENT_IN && c->state != CONN_DRAIN && leg_has_pending(&c->client)) ||
+	    (c->want_engine & EVENT_IN && leg_is_open(&c->engine) && leg_has_pending(&c->engine)))
+		run_again(c);
+}
+
+static void client_ready(struct event_source *source, unsigned ready)
+{
+	struct conn *c = container_of(source, struct conn, client_event);
+
+	(void)ready; /* whatever it is, the next read or write tells */
+	leg_readable(&c->client);
+	conn_event(c);
+}
+
+static void engine_ready(struct event_source *source, unsigned ready)
+{
+	struct conn *c = container_of(source, struct conn, engine_event);
+
+	(void)ready;
+	if (c->state == CONN_HEAD) { /* idle: it has closed, or says something that nobody asked for */
+		engine_close(c);
+		return;
+	}
+	leg_readable(&c->engine);
+	conn_event(c);
+}
+
+static void name_peer(struct conn *c)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	char host[INET6_ADDRSTRLEN] = "?", port[8] = "?";
+
+	strlcpy(c->peer, "unix", sizeof(c->peer));
+	if (getpeername(c->client.fd, (struct sockaddr *)(void *)&address, &len) < 0 ||
+	    address.ss_family == AF_UNIX)
+		return;
+	(void)getnameinfo((struct sockaddr *)(void *)&address, len, host, sizeof(host), port, sizeof(port),
+			  NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(c->peer, sizeof(c->peer), strchr(host, ':') ? "[%.45s]:%.5s" : "%.45s:%.5s", host, port);
+}
+
+int conn_accept(struct conn_env *env, int fd, struct tls_server *server)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	struct tls *tls = server ? tls_accept(server, fd, &env->bufs) : NULL;
+	int one = 1;
+
+	if (!c || (server && !tls)) {
+		free(c);
+		tls_free(tls);
+		close(fd);
+		return -ENOMEM;
+	}
+	c->env = env;
+	leg_open(&c->client, fd, tls, !server);
+	leg_init(&c->engine);
+	relay_init(&c->up, &c->client, &c->engine);
+	relay_init(&c->down, &c->engine, &c->client);
+	c->engine_event.slot = EVENT_NO_SLOT;
+	c->client_event = (struct event_source){.fd = fd, .handler = client_ready, .slot = EVENT_NO_SLOT};
+	int result = event_add(env->loop, &c->client_event);
+	if (result < 0) {
+		leg_close(&c->client);
+		free(c);
+		return result;
+	}
+	if (server) {
+		/* Without NODELAY the second answer on a connection waits 40 ms for the client's ACK. */
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	}
+	name_peer(c);
+	TAILQ_INSERT_TAIL(&env->conns, c, link);
+	env->conns_count++;
+	env->stats.accepted++;
+	deadline(c, TIMER_HANDSHAKE);
+	conn_event(c);
+	return 0;
+}
+
+void conn_run_again(struct conn_env *env)
+{
+	struct conn *last = TAILQ_LAST(&env->again, conn_list);
+	struct conn *c;
+
+	/* Those that come back meanwhile wait for the next round, after the events. */
+	do {
+		c = TAILQ_FIRST(&env->again);
+		if (!c)
+			return;
+		bool is_last = c == last;
+		TAILQ_REMOVE(&env->again, c, again_link);
+		c->is_again = false;
+		conn_event(c);
+		if (is_last)
+			return;
+	} while (true);
+}
+
+static void conn_expired(struct conn *c, enum timer_class class)
+{
+	enum step step = END;
+
+	c->want_client = c->want_engine = 0;
+	switch (class) {
+	case TIMER_HEAD:
+		if (!c->held) { /* it never asked for anything */
+			c->state = CONN_DRAIN;
+			step = NEXT;
+			break;
+		}
+		c->x = (struct exchange){.method = HTTP_GET, .started_ms = timer_now_ms()};
+		step = refuse(c, 408, "the request head did not arrive in time");
+		break;
+	case TIMER_BODY:
+		if (c->state == CONN_EXCHANGE && c->x.phase != ANSWER_HEAD)
+			break;
+		step = refuse(c, 408, "the request body did not arrive in time");
+		break;
+	case TIMER_IDLE:
+		c->state = CONN_DRAIN;
+		step = NEXT;
+		break;
+	case TIMER_CONNECT:
+		step = refuse_engine(c, 503, -ETIMEDOUT, NULL);
+		break;
+	case TIMER_HANDSHAKE:
+	case TIMER_LINGER:
+	case TIMER_CLASS_COUNT:
+		break;
+	}
+	if (step == END)
+		conn_free(c);
+	else
+		conn_event(c);
+}
+
+void conn_expire(struct conn_env *env)
+{
+	uint64_t now_ms = timer_now_ms();
+	struct timer *timer;
+
+	while ((timer = timers_expire(&env->timers, now_ms)))
+		conn_expired(container_of(timer, struct conn, timer), timer->class);
+}
+
+void conn_drain(struct conn_env *env)
+{
+	struct conn *c, *next;
+
+	env->draining = true;
+	TAILQ_FOREACH_SAFE (c, &env->conns, link, next) {
+		if (c->state != CONN_HEAD || c->held)
+			continue;
+		c->state = CONN_DRAIN;
+		conn_event(c);
+	}
+}
+
+void conn_env_init(struct conn_env *env, const unsigned timeouts_ms[TIMER_CLASS_COUNT], bool may_splice)
+{
+	timers_init(&env->timers, timeouts_ms);
+	buf_pool_init(&env->bufs, 64);
+	pipe_pool_init(&env->pipes, 32);
+	env->relay_pools = (struct relay_pools){.bufs = &env->bufs, .pipes = may_splice ? &env->pipes : NULL};
+	TAILQ_INIT(&env->conns);
+	TAILQ_INIT(&env->again);
+}
+
+void conn_env_fini(struct conn_env *env)
+{
+	while (!TAILQ_EMPTY(&env->conns))
+		conn_free(TAILQ_FIRST(&env->conns));
+	buf_pool_fini(&env->bufs);
+	pipe_pool_fini(&env->pipes);
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The io_uring back-end; the only file that includes liburing.
+ *
+ * Theory of operation
+ *
+ * Each thing to watch for is a one-shot poll of its own: IN (with RDHUP), OUT, and HANGUP for those
+ * that do not want IN. A poll looks at the descriptor when it is armed, so arming it again in the
+ * next wait, if it is still wanted by then, makes it level-triggered. Withdrawing an interest costs
+ * nothing: the poll stays where it is, fires once at most, and is dropped. So no poll is ever
+ * changed, and all that a wait has to submit goes into the io_uring_enter that also waits.
+ *
+ * A pending poll holds a reference to its file: without POLL_REMOVE the peer would not see the FIN
+ * after close(2). event_remove() itself does not touch the ring (its queue might be full): the slot
+ * goes on the list of the removed, the next wait asks the kernel to drop what is armed, and only then
+ * does the slot get its new generation. Completions are told apart by their cookie:
+ *
+ *     8 bits operation (= its bit in event_source.armed) | 24 bits slot | 32 bits generation
+ *
+ * so at most one request is under way for each cookie, which is what POLL_REMOVE goes by.
+ *
+ * An accepted connection whose listener is gone is closed here, nobody else knows of it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "event_backend.h"
+
+/* Newer than some liburing.h; the numbers are the kernel's interface. */
+#ifndef IORING_SETUP_SUBMIT_ALL
+#define IORING_SETUP_SUBMIT_ALL (1U << 7) /* 5.18 */
+#endif
+#ifndef IORING_SETUP_COOP_TASKRUN
+#define IORING_SETUP_COOP_TASKRUN (1U << 8) /* 5.19 */
+#endif
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12) /* 6.0 */
+#endif
+#ifndef IORING_SETUP_DEFER_TASKRUN
+#define IORING_SETUP_DEFER_TASKRUN (1U << 13) /* 6.1 */
+#endif
+#ifndef IORING_ACCEPT_MULTISHOT
+#define IORING_ACCEPT_MULTISHOT (1U << 0) /* 5.19 */
+#endif
+#ifndef IORING_FEAT_CQE_SKIP
+#define IORING_FEAT_CQE_SKIP (1U << 11) /* 5.17 */
+#endif
+#ifndef IOSQE_CQE_SKIP_SUCCESS
+#define IOSQE_CQE_SKIP_SUCCESS (1U << 6)
+#endif
+
+enum { URING_SUBMISSIONS = 512, URING_COMPLETIONS = 4096 };
+
+/* The operations; IN, OUT and HANGUP are those of event_mask. */
+enum {
+	OP_ACCEPT = 0x10,
+	OP_WAKE = 0x20,
+	OP_CANCEL = 0x40,
+	OPS_POLL = EVENT_IN | EVENT_OUT | EVENT_HANGUP,
+	OPS_ALL = OPS_POLL | OP_ACCEPT,
+	ARMED_CANCELLING = 0x100, /* in event_source.armed only: the accept was told to stop */
+};
+
+struct uring_loop {
+	struct event_loop loop;
+	struct io_uring ring; /* owned */
+	uint32_t removed;     /* head of the list of slots whose source is gone; EVENT_NO_SLOT */
+	bool enabled;	      /* its thread is known */
+	bool wake_armed;
+	bool accept_once; /* no multishot accept in this kernel */
+};
+
+static struct uring_loop *uring_of(struct event_loop *loop)
+{
+	return container_of(loop, struct uring_loop, loop);
+}
+
+static uint64_t cookie(unsigned op, uint32_t slot, uint32_t generation)
+{
+	return (uint64_t)op << 56 | (uint64_t)slot << 32 | generation;
+}
+
+/* ---- opening and closing ---- */
+
+/*
+ * The first set of flags that the kernel knows. With DEFER_TASKRUN completions are made only while we
+ * wait, on our own thread; R_DISABLED leaves it open which thread that is until the first wait.
+ */
+static int ring_open(struct io_uring *ring)
+{
+	static const unsigned flag_sets[] = {
+	    IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+		IORING_SETUP_COOP_TASKRUN,
+	    IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN,
+	    0,
+	};
+	const unsigned needed = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP;
+	int rc = -EINVAL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flag_sets) && rc == -EINVAL; i++) {
+		struct io_uring_params params = {
+		    .flags =
+			flag_sets[i] | IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
+		    .cq_entries = URING_COMPLETIONS,
+		};
+
+		rc = io_uring_queue_init_params(URING_SUBMISSIONS, ring, &params);
+	}
+	if (rc)
+		return rc;
+	if ((ring->features & needed) != needed) {
+		io_uring_queue_exit(ring);
+		return -ENOSYS;
+	}
+	return 0;
+}
+
+/* io_uring_enable_rings(3), which the shared liburing before 2.4 forgets to export. 0 or -errno. */
+static int ring_enable(const struct io_uring *ring)
+{
+	if (syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static struct event_loop *uring_loop_open(int *error)
+{
+	struct uring_loop *uring = calloc(1, sizeof(*uring));
+
+	if (!uring) {
+		*error = -ENOMEM;
+		return NULL;
+	}
+	uring->removed = EVENT_NO_SLOT;
+	*error = event_loop_init(&uring->loop, &event_uring_ops);
+	if (!*error)
+		*error = ring_open(&uring->ring);
+	if (*error) {
+		event_loop_fini(&uring->loop);
+		free(uring);
+		return NULL;
+	}
+	return &uring->loop;
+}
+
+static void uring_loop_close(struct event_loop *loop)
+{
+	struct uring_loop *uring = uring_of(loop);
+	struct io_uring_cqe *cqe;
+
+	while (io_uring_peek_cqe(&uring->ring, &cqe) == 0) {
+		if (cqe->user_data >> 56 == OP_ACCEPT && cqe->res >= 0)
+			close(cqe->res);
+		io_uring_cqe_seen(&uring->ring, cqe);
+	}
+	io_uring_queue_exit(&uring->ring);
+	event_loop_fini(loop);
+	free(uring);
+}
+
+static bool uring_loop_forget(struct event_loop *loop, struct event_source *source)
+{
+	struct uring_loop *uring = uring_of(loop);
+
+	if (!(source->armed & OPS_ALL))
+		return true;
+	loop->slots[source->slot].next = uring->removed;
+	uring->removed = source->slot;
+	return false;
+}
+
+/* ---- what is submitted ---- */
+
+/* NULL when the kernel takes nothing at the moment: try again in the next wait, after reaping. */
+static struct io_uring_sqe *submission(struct uring_loop *uring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+
+	if (!sqe && io_uring_submit(&uring->ring) >= 0)
+		sqe = io_uring_get_sqe(&uring->ring);
+	return sqe;
+}
+
+static bool arm_poll(struct uring_loop *uring, int fd, unsigned poll_bits, uint64_t user_data)
+{
+	struct io_uring_sqe *sqe = submission(uring);
+
+	if (!sqe)
+		return false;
+	io_uring_prep_poll_add(sqe, fd, poll_bits);
+	sqe->user_data = user_data;
+	return true;
+}
+
+/*
+ * With O_NONBLOCK on the listener an accept says -EAGAIN at once instead of waiting for a connection.
+ * What cannot be read or changed here, the accept itself reports.
+ */
+static void listener_block(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0 && (flags & O_NONBLOCK))
+		fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+static bool arm_accept(struct uring_loop *uring, int fd, uint64_t user_data)
+{
+	struct io_uring_sqe *sqe = submission(uring);
+
+	if (!sqe)
+		return false;
+	listener_block(fd);
+	io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (!uring->accept_once)
+		sqe->ioprio |= IORING_ACCEPT_MULTISHOT;
+	sqe->user_data = user_data;
+	return true;
+}
+
+static bool cancel(struct uring_loop *uring, unsigned op, uint64_t user_data)
+{
+	struct io_uring_sqe *sqe = submission(uring);
+
+	if (!sqe)
+		return false;
+	if (op == OP_ACCEPT)
+		io_uring_prep_cancel64(sqe, user_data, 0);
+	else
+		io_uring_prep_poll_remove(sqe, user_data);
+	if (uring->ring.features & IORING_FEAT_CQE_SKIP)
+		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	sqe->user_data = cookie(OP_CANCEL, 0, 0);
+	return true;
+}
+
+/* Asks for all that is armed for removed sources to be dropped; false when some had to be left. */
+static bool drop_removed(struct uring_loop *uring)
+{
+	static const unsigned ops[] = {EVENT_IN, EVENT_OUT, EVENT_HANGUP, OP_ACCEPT};
+
+	while (uring->removed != EVENT_NO_SLOT) {
+		uint32_t slot = uring->removed;
+		struct event_slot *entry = &uring->loop.slots[slot];
+
+		for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+			if (!(entry->armed & ops[i]))
+				continue;
+			if (!cancel(uring, ops[i], cookie(ops[i], slot, entry->generation)))
+				return false;
+			entry->armed &= ~ops[i];
+		}
+		uring->removed = entry->next;
+		event_slot_release(&uring->loop, slot);
+	}
+	return true;
+}
+
+/* Arms what `source` needs and has not; false when some had to be left. */
+static bool arm_source(struct uring_loop *uring, struct event_source *source)
+{
+	static const struct {
+		unsigned op, poll_bits;
+	} polls[] = {
+	    {EVENT_IN, POLLIN | POLLRDHUP},
+	    {EVENT_OUT, POLLOUT},
+	    {EVENT_HANGUP, POLLRDHUP},
+	};
+	uint32_t slot = source->slot, generation = uring->loop.slots[slot].generation;
+	unsigned missing = source->wanted;
+
+	if (missing & EVENT_IN)
+		missing &= ~(unsigned)EVENT_HANGUP; /* comes with it */
+	missing &= ~source->armed;
+	for (size_t i = 0; i < ARRAY_SIZE(polls); i++) {
+		if (!(missing & polls[i].op))
+			continue;
+		if (!arm_poll(uring, source->fd, polls[i].poll_bits, cookie(polls[i].op, slot, generation)))
+			return false;
+		source->armed |= polls[i].op;
+	}
+	if (source->accepting && !(source->armed & OP_ACCEPT)) {
+		if (!arm_accept(uring, source->fd, cookie(OP_ACCEPT, slot, generation)))
+			return false;
+		source->armed |= OP_ACCEPT;
+	} else if (!source->accepting && (source->armed & (OP_ACCEPT | ARMED_CANCELLING)) == OP_ACCEPT) {
+		if (!cancel(uring, OP_ACCEPT, cookie(OP_ACCEPT, slot, generation)))
+			return false;
+		source->armed |= ARMED_CANCELLING;
+	}
+	return true;
+}
+
+/* Fills the submission queue; false when something had to be left for the next wait. */
+static bool submit_changes(struct uring_loop *uring)
+{
+	struct event_loop *loop = &uring->loop;
+
+	if (!uring->wake_armed) {
+		if (!arm_poll(uring, loop->wake_fd, POLLIN, cookie(OP_WAKE, 0, 0)))
+			return false;
+		uring->wake_armed = true;
+	}
+	/* The removed first: their requests were queued before, and their cookies must be void soon. */
+	if (!drop_removed(uring))
+		return false;
+	while (loop->dirty_count) {
+		struct event_source *source = event_dirty_take(loop);
+
+		if (!arm_source(uring, source)) {
+			event_mark_dirty(loop, source);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- what comes back ---- */
+
+static void accept_complete(struct uring_loop *uring, struct event_source *listener, int res)
+{
+	if (!listener) {
+		if (res >= 0)
+			close(res);
+		return;
+	}
+	if (res == -EINVAL && !uring->accept_once) {
+		/* Either the kernel has no multishot accept, or the single one will say EINVAL too. */
+		uring->accept_once = true;
+		return;
+	}
+	event_deliver_accepted(&uring->loop, listener, res);
+}
+
+static void complete(struct uring_loop *uring, const struct io_uring_cqe *cqe)
+{
+	unsigned op = (unsigned)(cqe->user_data >> 56);
+	uint32_t slot = (uint32_t)(cqe->user_data >> 32) & (EVENT_SLOTS_MAX - 1);
+	struct event_slot *entry = event_slot_find(&uring->loop, slot, (uint32_t)cqe->user_data);
+	struct event_source *source = entry ? entry->source : NULL;
+	bool over = !(cqe->flags & IORING_CQE_F_MORE);
+
+	if (op == OP_CANCEL)
+		return;
+	if (op == OP_WAKE) {
+		uring->wake_armed = false;
+		event_wake_drain(&uring->loop);
+		return;
+	}
+	if (entry && over) {
+		entry->armed &= ~op; /* when removed: nothing left to drop */
+		if (source) {
+			source->armed &= ~(op | (op == OP_ACCEPT ? (unsigned)ARMED_CANCELLING : 0));
+			if (source->wanted || source->accepting)
+				event_mark_dirty(&uring->loop, source);
+		}
+	}
+	if (op == OP_ACCEPT)
+		accept_complete(uring, source, cqe->res);
+	else if (source && cqe->res != -ECANCELED)
+		event_mark_ready(&uring->loop, source, cqe->res < 0 ? POLLERR : (uint32_t)cqe->res);
+}
+
+/* As many as are there now: each is copied and given back, so that callbacks find the ring in order. */
+static unsigned reap(struct uring_loop *uring)
+{
+	unsigned count = io_uring_cq_ready(&uring->ring), head;
+	struct io_uring_cqe *cqe, copy;
+
+	for (unsigned i = 0; i < count; i++) {
+		cqe = NULL;
+		io_uring_for_each_cqe(&uring->ring, head, cqe)
+		{
+			break;
+		}
+		if (!cqe)
+			return i;
+		copy = *cqe;
+		io_uring_cq_advance(&uring->ring, 1);
+		complete(uring, &copy);
+	}
+	return count;
+}
+
+static int uring_loop_wait(struct event_loop *loop, int timeout_ms)
+{
+	struct uring_loop *uring = uring_of(loop);
+	struct __kernel_timespec timeout;
+	struct io_uring_cqe *cqe;
+	bool all;
+	int rc;
+
+	if (!uring->enabled) {
+		rc = ring_enable(&uring->ring);
+		if (rc)
+			return rc;
+		uring->enabled = true;
+	}
+	all = submit_changes(uring);
+	if (!all)
+		timeout_ms = 0;
+	timeout = (struct __kernel_timespec){
+	    .tv_sec = timeout_ms / 1000,
+	    .tv_nsec = (long long)(timeout_ms % 1000) * 1000000,
+	};
+	rc = io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, timeout_ms < 0 ? NULL : &timeout, NULL);
+	if (!reap(uring) && (rc == -EAGAIN || rc == -EBUSY)) {
+		/* The kernel is out of memory: no use in asking again at once. */
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	if (rc < 0 && rc != -ETIME && rc != -EAGAIN && rc != -EBUSY)
+		return rc;
+	return 0;
+}
+
+const struct event_ops event_uring_ops = {
+    .name = "uring",
+    .open = uring_loop_open,
+    .close = uring_loop_close,
+    .forget = uring_loop_forget,
+    .wait = uring_loop_wait,
+};

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "leg.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void leg_init(struct leg *leg)
+{
+	*leg = (struct leg){.fd = -1};
+}
+
+void leg_open(struct leg *leg, int fd, struct tls *tls, bool is_unix)
+{
+	*leg = (struct leg){.fd = fd, .tls = tls, .is_unix = is_unix};
+}
+
+void leg_close(struct leg *leg)
+{
+	tls_free(leg->tls);
+	if (leg->fd >= 0)
+		close(leg->fd);
+	leg_init(leg);
+}
+
+void leg_abort(struct leg *leg)
+{
+	/* SO_LINGER with 0 seconds makes close() send a reset (socket(7)); unix sockets ignore it. */
+	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+	if (leg->fd >= 0)
+		(void)setsockopt(leg->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	leg_close(leg);
+}
+
+void leg_readable(struct leg *leg)
+{
+	leg->socket_empty = false;
+	if (leg->tls)
+		tls_readable(leg->tls);
+}
+
+ssize_t leg_read(struct leg *leg, void *data, size_t len)
+{
+	ssize_t n;
+
+	if (leg->in_ended)
+		return 0;
+	if (leg->tls) {
+		n = tls_read(leg->tls, data, len);
+	} else if (leg->socket_empty) {
+		return -EAGAIN;
+	} else {
+		do
+			n = recv(leg->fd, data, len, 0);
+		while (n < 0 && errno == EINTR);
+		if (n < 0)
+			n = errno == ECONNRESET && leg->is_unix ? 0 : -errno;
+		else if (n > 0)
+			leg->socket_empty = (size_t)n < len;
+	}
+	if (n == 0)
+		leg->in_ended = true;
+	return n;
+}
+
+bool leg_has_pending(const struct leg *leg)
+{
+	return leg->tls && tls_has_pending(leg->tls);
+}
+
+ssize_t leg_write(struct leg *leg, const void *data, size_t len)
+{
+	ssize_t n;
+
+	if (leg->tls)
+		return tls_write(leg->tls, data, len);
+	do
+		n = send(leg->fd, data, len, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+int leg_flush(struct leg *leg)
+{
+	return leg->tls ? tls_flush(leg->tls) : 0;
+}
+
+int leg_end(struct leg *leg)
+{
+	int result;
+
+	if (leg->tls)
+		result = tls_end(leg->tls);
+	else
+		result = leg->out_ended || shutdown(leg->fd, SHUT_WR) == 0 ? 0 : -errno;
+	leg->out_ended = true;
+	return result;
+}
+
+void leg_fin(struct leg *leg)
+{
+	if (leg->tls)
+		(void)shutdown(leg->fd, SHUT_WR); /* a peer that has gone already is no matter now */
+}
+
+int leg_discard(struct leg *leg, size_t limit)
+{
+	/* No decryption: what is thrown away need not be read. MSG_TRUNC on TCP drops without copying
+	 * (tcp(7)). */
+	char scratch[16384];
+
+	while (limit > 0) {
+		ssize_t n = recv(leg->fd, scratch, limit < sizeof(scratch) ? limit : sizeof(scratch),
+				 leg->is_unix ? 0 : MSG_TRUNC);
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			limit -= (size_t)n;
+	}
+	return -EAGAIN;
+}

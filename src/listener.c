@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+#include "listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 4096
+
+static int fail(char *error, size_t error_cap, const char *what, int number, const char *remedy)
+{
+	snprintf(error, error_cap, "--listen %s: %s%s", what, strerror(number), remedy);
+	return -number;
+}
+
+static const char *remedy_for(int number)
+{
+	switch (number) {
+	case EADDRINUSE:
+		return "; another program serves this address, stop it or choose another port";
+	case EACCES:
+		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
+	case EADDRNOTAVAIL:
+		return "; this host has no such address";
+	default:
+		return "";
+	}
+}
+
+/* A bound socket; `shared` lets the other workers bind the same address. -errno. */
+static int bind_tcp(const struct sockaddr_storage *address, socklen_t len, bool shared)
+{
+	int one = 1, zero = 0;
+	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (address->ss_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+	if ((shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0) ||
+	    bind(fd, (const struct sockaddr *)(const void *)address, len) < 0) {
+		int result = -errno;
+		close(fd);
+		return result;
+	}
+	return fd;
+}
+
+static int resolve(const struct config_address *address, struct sockaddr_storage *out, socklen_t *len,
+		   char *error, size_t error_cap)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo *found = NULL;
+	char port[8];
+
+	snprintf(port, sizeof(port), "%u", (unsigned)address->port);
+	int result = getaddrinfo(address->host, port, &hints, &found);
+	if (result != 0) {
+		snprintf(error, error_cap, "--listen %s: cannot resolve '%s': %s", address->text,
+			 address->host, gai_strerror(result));
+		return -EADDRNOTAVAIL;
+	}
+	memcpy(out, found->ai_addr, found->ai_addrlen);
+	*len = found->ai_addrlen;
+	freeaddrinfo(found);
+	return 0;
+}
+
+/* Every address: IPv6 with IPv4 mapped into it where the host has IPv6, else IPv4. */
+static void every_address(uint16_t port, bool ipv6, struct sockaddr_storage *out, socklen_t *len)
+{
+	memset(out, 0, sizeof(*out));
+	if (ipv6) {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)out;
+		*in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(port)};
+		*len = sizeof(*in6);
+	} else {
+		struct sockaddr_in *in = (struct sockaddr_in *)(void *)out;
+		*in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
+		*len = sizeof(*in);
+	}
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)(void *)&address, &len) < 0)
+		return 0;
+	return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&address)->sin6_port
+						   : ((struct sockaddr_in *)(void *)&address)->sin_port);
+}
+
+static void set_port(struct sockaddr_storage *address, uint16_t port)
+{
+	if (address->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)(void *)address)->sin6_port = htons(port);
+	else
+		((struct sockaddr_in *)(void *)address)->sin_port = htons(port);
+}
+
+static int open_tcp(struct listener *listener, unsigned workers, char *error, size_t error_cap)
+{
+	const char *name = listener->address.text;
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	if (listener->address.host[0]) {
+		int result = resolve(&listener->address, &address, &len, error, error_cap);
+		if (result < 0)
+			return result;
+	} else {
+		every_address(listener->address.port, true, &address, &len);
+	}
+	/* Alone first: this fails when somebody else has the address, and finds a free port for port 0. */
+	int probe = bind_tcp(&address, len, false);
+	if (probe == -EAFNOSUPPORT && !listener->address.host[0]) {
+		every_address(listener->address.port, false, &address, &len);
+		probe = bind_tcp(&address, len, false);
+	}
+	if (probe < 0)
+		return fail(error, error_cap, name, -probe, remedy_for(-probe));
+	listener->address.port = port_of(probe);
+	set_port(&address, listener->address.port);
+	/* SO_REUSEADDR lets two sockets bind that do not listen: only listening tells that nobody else does.
+	 */
+	if (listen(probe, 1) < 0) {
+		int number = errno;
+		close(probe);
+		return fail(error, error_cap, name, number, remedy_for(number));
+	}
+	close(probe);
+	for (; listener->count < workers; listener->count++) {
+		int fd = bind_tcp(&address, len, true);
+		if (fd < 0)
+			return fail(error, error_cap, name, -fd, remedy_for(-fd));
+		listener->fds[listener->count] = fd;
+		if (listen(fd, BACKLOG) < 0) {
+			listener->count++;
+			return fail(error, error_cap, name, errno, remedy_for(errno));
+		}
+	}
+	return 0;
+}
+
+/* Whether something answers on that unix socket. */
+static bool unix_is_alive(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool alive =
+	    fd >= 0 && connect(fd, (const struct sockaddr *)(const void *)address, sizeof(*address)) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return alive;
+}
+
+static int open_unix(struct listener *listener, unsigned workers, char *error, size_t error_cap)
+{
+	const char *name = listener->address.text;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat st;
+
+	strlcpy(address.sun_path, listener->address.path, sizeof(address.sun_path));
+	if (lstat(address.sun_path, &st) == 0) {
+		if (!S_ISSOCK(st.st_mode) || unix_is_alive(&address))
+			return fail(error, error_cap, name, EADDRINUSE, remedy_for(EADDRINUSE));
+		(void)unlink(address.sun_path); /* left behind by a process that died */
+	}
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail(error, error_cap, name, errno, "");
+	listener->fds[listener->count++] = fd;
+	mode_t before = umask(0117); /* owner and group, as docker.sock */
+	int result = bind(fd, (const struct sockaddr *)(const void *)&address, sizeof(address));
+	int number = errno;
+	umask(before);
+	if (result < 0 || listen(fd, BACKLOG) < 0)
+		return fail(error, error_cap, name, result < 0 ? number : errno, "");
+	while (listener->count < workers) {
+		int copy = dup(fd);
+		if (copy < 0)
+			return fail(error, error_cap, name, errno, "");
+		listener->fds[listener->count++] = copy;
+	}
+	return 0;
+}
+
+int listener_open(struct listener *listener, const struct config_address *address, unsigned workers,
+		  char *error, size_t error_cap)
+{
+	*listener = (struct listener){.address = *address, .fds = calloc(workers, sizeof(int))};
+	if (!listener->fds) {
+		snprintf(error, error_cap, "out of memory");
+		return -ENOMEM;
+	}
+	return address->scheme == CONFIG_UNIX ? open_unix(listener, workers, error, error_cap)
+					      : open_tcp(listener, workers, error, error_cap);
+}
+
+void listener_stop(const struct listener *listener)
+{
+	for (unsigned i = 0; i < listener->count; i++)
+		(void)shutdown(listener->fds[i], SHUT_RDWR);
+}
+
+void listener_close(struct listener *listener)
+{
+	for (unsigned i = 0; i < listener->count; i++)
+		close(listener->fds[i]);
+	if (listener->count > 0 && listener->address.scheme == CONFIG_UNIX)
+		(void)unlink(listener->address.path);
+	free(listener->fds);
+	*listener = (struct listener){0};
+}
+
+void listener_name(const struct listener *listener, char *text, size_t text_cap)
+{
+	const struct config_address *address = &listener->address;
+	const char *host = address->host[0] ? address->host : "*";
+
+	if (address->scheme == CONFIG_UNIX)
+		snprintf(text, text_cap, "unix://%s", address->path);
+	else
+		snprintf(text, text_cap, strchr(host, ':') ? "tls://[%s]:%u" : "tls://%s:%u", host,
+			 (unsigned)address->port);
+}

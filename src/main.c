@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "compiler.h"
+#include "config.h"
+
+struct command {
+	const char *name;
+	const char *help;
+	int (*run)(int argc, char **argv);
+};
+
+static int cmd_man(int argc, char **argv);
+
+static const struct command commands[] = {
+    {"serve", "the proxy: clients with a token on one side, the engine on the other", cmd_serve},
+    {"man-options", "the options of serve as manual page source (for the build)", cmd_man},
+};
+
+static int cmd_man(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	config_man_serve(stdout);
+	return EXIT_SUCCESS;
+}
+
+static void print_help(FILE *out)
+{
+	fputs("headgate " HEADGATE_VERSION ": a token-checking TLS gate in front of the Docker Engine API\n\n"
+	      "Usage: headgate COMMAND [OPTIONS]\n\nCommands:\n",
+	      out);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (commands[i].run != cmd_man)
+			fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+	fputs("\n'headgate COMMAND --help' shows a command's options; 'headgate --version' the version.\n",
+	      out);
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+		puts("headgate " HEADGATE_VERSION);
+		return EXIT_SUCCESS;
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+		print_help(stdout);
+		return EXIT_SUCCESS;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	if (!*name) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	fprintf(stderr, "headgate: '%s' is not a command; try 'headgate --help'\n", name);
+	return EXIT_USAGE;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void pipe_pool_init(struct pipe_pool *pool, size_t free_max)
+{
+	*pool = (struct pipe_pool){.free_max = free_max};
+	SLIST_INIT(&pool->free);
+}
+
+static void pipe_free(struct pipe *pipe)
+{
+	close(pipe->read_fd);
+	close(pipe->write_fd);
+	free(pipe);
+}
+
+void pipe_pool_fini(struct pipe_pool *pool)
+{
+	while (!SLIST_EMPTY(&pool->free)) {
+		struct pipe *pipe = SLIST_FIRST(&pool->free);
+		SLIST_REMOVE_HEAD(&pool->free, link);
+		pipe_free(pipe);
+	}
+}
+
+struct pipe *pipe_take(struct pipe_pool *pool)
+{
+	struct pipe *pipe = SLIST_FIRST(&pool->free);
+	int fds[2];
+
+	if (pipe) {
+		SLIST_REMOVE_HEAD(&pool->free, link);
+		pool->free_count--;
+		return pipe;
+	}
+	pipe = calloc(1, sizeof(*pipe));
+	if (!pipe)
+		return NULL;
+	if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0) {
+		free(pipe);
+		return NULL;
+	}
+	(void)fcntl(fds[1], F_SETPIPE_SZ, PIPE_BYTES); /* refused: the default of 64 KiB works too */
+	pipe->read_fd = fds[0];
+	pipe->write_fd = fds[1];
+	return pipe;
+}
+
+void pipe_give(struct pipe_pool *pool, struct pipe **pipe)
+{
+	struct pipe *given = *pipe;
+
+	*pipe = NULL;
+	if (!given)
+		return;
+	if (given->used_bytes > 0 || pool->free_count >= pool->free_max) {
+		pipe_free(given);
+		return;
+	}
+	SLIST_INSERT_HEAD(&pool->free, given, link);
+	pool->free_count++;
+}
+
+ssize_t pipe_fill(struct pipe *pipe, int fd, size_t len)
+{
+	ssize_t n;
+
+	/* SPLICE_F_NONBLOCK always: O_NONBLOCK on the socket is not enough for every kind of it. */
+	do
+		n = splice(fd, NULL, pipe->write_fd, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	pipe->used_bytes += (size_t)n;
+	return n;
+}
+
+ssize_t pipe_drain(struct pipe *pipe, int fd, int more)
+{
+	unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0U);
+	ssize_t n;
+
+	/* A closed peer raises SIGPIPE here; there is no flag against it, so the program ignores the signal.
+	 */
+	do
+		n = splice(pipe->read_fd, NULL, fd, NULL, pipe->used_bytes, flags);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	pipe->used_bytes -= (size_t)n;
+	return n;
+}

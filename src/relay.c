@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * relay_step() turns in a small circle: drain what is in hand; if the body is complete, finish; else
+ * fill. Nothing new is read while something in hand cannot leave, so a slow reader stops a fast
+ * writer, and memory is bounded by one buffer here and one of records in tls.c.
+ *
+ * What is in hand sits in `buf`:
+ *
+ *     | our head | body, walked over | surplus |
+ *      head_bytes  passed_bytes        behind the body's end, never sent
+ *
+ * or in `pipe`, when both legs are plain sockets and enough of the body can be moved unseen. The pipe
+ * is only filled when buf is empty and the other way round, so the order of bytes is kept.
+ *
+ * A buffer is filled with as many reads as give data at once, and leaves in one write: that is where the
+ * CPU per GB comes from. It is never held back to be filled further.
+ */
+#include "relay.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+/* Below this, copying is cheaper than two splices. */
+#define SPLICE_MIN_BYTES ((uint64_t)65536)
+
+static const char *const mover_names[] = {"tls", "copy", "splice"};
+static_assert(ARRAY_SIZE(mover_names) == RELAY_MOVER_COUNT, "one name a mover");
+
+const char *relay_mover_name(enum relay_mover mover)
+{
+	return mover_names[mover];
+}
+
+void relay_init(struct relay *relay, struct leg *from, struct leg *to)
+{
+	*relay = (struct relay){.from = from, .to = to};
+}
+
+void relay_fini(struct relay *relay, const struct relay_pools *pools)
+{
+	buf_give(pools->bufs, &relay->buf);
+	if (pools->pipes)
+		pipe_give(pools->pipes, &relay->pipe);
+}
+
+void relay_start(struct relay *relay, const struct relay_pools *pools, struct buf *buf,
+		 enum http_framing framing, uint64_t content_length)
+{
+	relay_fini(relay, pools);
+	relay_init(relay, relay->from, relay->to);
+	relay->buf = buf;
+	relay->head_bytes = buf_used(buf);
+	relay->mover = relay->from->tls || relay->to->tls ? RELAY_TLS : RELAY_COPY;
+	body_init(&relay->body, framing, content_length);
+	relay->body_ended = body_is_done(&relay->body);
+}
+
+/* Walks over bytes that were just put at the end of buf. */
+static void walk(struct relay *relay, size_t len)
+{
+	size_t used = 0;
+
+	if (relay->body_ended)
+		return;
+	enum body_result result = body_walk(&relay->body, buf_tail(relay->buf) - len, len, &used);
+	relay->passed_bytes += used;
+	relay->moved_bytes += used;
+	relay->body_ended = result == BODY_DONE;
+	relay->bad = result == BODY_BAD;
+}
+
+ssize_t relay_feed(struct relay *relay, const struct relay_pools *pools, const char *data, size_t len)
+{
+	if (len == 0)
+		return 0;
+	if (!relay->buf && !(relay->buf = buf_take(pools->bufs)))
+		return -ENOMEM;
+	assert(len <= buf_room(relay->buf));
+	memcpy(buf_tail(relay->buf), data, len);
+	relay->buf->end += len;
+	size_t before = relay->passed_bytes;
+	walk(relay, len);
+	return relay->bad ? -EBADMSG : (ssize_t)(relay->passed_bytes - before);
+}
+
+bool relay_has_surplus(const struct relay *relay)
+{
+	return buf_used(relay->buf) > relay->head_bytes + relay->passed_bytes;
+}
+
+/* Everything in hand leaves, or the reason why not. RELAY_DONE here says: nothing in hand any more. */
+static enum relay_result drain(struct relay *relay, const struct relay_pools *pools)
+{
+	ssize_t n = 0;
+
+	while (relay->pipe && relay->pipe->used_bytes > 0) {
+		n = pipe_drain(relay->pipe, relay->to->fd,
+			       body_blind_bytes(&relay->body) > 0 &&
+				   relay->body.framing == HTTP_FRAMING_LENGTH);
+		if (n < 0)
+			goto blocked;
+	}
+	while (relay->head_bytes + relay->passed_bytes > 0) {
+		n = leg_write(relay->to, buf_head(relay->buf), relay->head_bytes + relay->passed_bytes);
+		if (n < 0)
+			goto blocked;
+		size_t of_head = (size_t)n < relay->head_bytes ? (size_t)n : relay->head_bytes;
+		relay->head_bytes -= of_head;
+		relay->passed_bytes -= (size_t)n - of_head;
+		relay->buf->start += (size_t)n;
+	}
+	n = leg_flush(relay->to);
+	if (n < 0)
+		goto blocked;
+	if (relay->pipe)
+		pipe_give(pools->pipes, &relay->pipe);
+	if (buf_used(relay->buf) == 0)
+		buf_give(pools->bufs, &relay->buf);
+	return RELAY_DONE;
+blocked:
+	if (n == -EAGAIN)
+		return RELAY_WAIT_OUT;
+	relay->error = (int)n;
+	return RELAY_TO_FAILED;
+}
+
+/* The result of a read that gave no bytes. */
+static enum relay_result no_bytes(struct relay *relay, ssize_t n)
+{
+	if (n == 0)
+		return RELAY_ENDED;
+	if (n == -EAGAIN)
+		return RELAY_WAIT_IN;
+	relay->error = (int)n;
+	return RELAY_FROM_FAILED;
+}
+
+/* How much may be read at once: never beyond the end of a body of known length. */
+static size_t read_limit(const struct relay *relay, size_t budget)
+{
+	size_t limit = buf_room(relay->buf) < budget ? buf_room(relay->buf) : budget;
+
+	if (relay->body.framing == HTTP_FRAMING_LENGTH && relay->body.remaining_bytes < limit)
+		limit = (size_t)relay->body.remaining_bytes;
+	return limit;
+}
+
+/* Reads until the buffer is full, the budget is used up or nothing more is there. RELAY_AGAIN: there is
+ * something. */
+static enum relay_result fill_buf(struct relay *relay, const struct relay_pools *pools, size_t *budget)
+{
+	enum relay_result result = RELAY_AGAIN;
+
+	if (relay->error) /* came right behind bytes; the socket reports it only once */
+		return RELAY_FROM_FAILED;
+	if (!relay->buf && !(relay->buf = buf_take(pools->bufs)))
+		return RELAY_NO_MEMORY;
+	while (!relay->body_ended && !relay->bad && *budget > 0) {
+		size_t limit = read_limit(relay, *budget);
+		if (limit == 0)
+			break;
+		ssize_t n = leg_read(relay->from, buf_tail(relay->buf), limit);
+		if (n <= 0) {
+			result = no_bytes(relay, n);
+			break;
+		}
+		relay->buf->end += (size_t)n;
+		*budget -= (size_t)n;
+		walk(relay, (size_t)n);
+	}
+	if (buf_used(relay->buf) == 0) {
+		buf_give(pools->bufs, &relay->buf);
+		return result;
+	}
+	return relay->passed_bytes > 0 || relay->body_ended || relay->bad ? RELAY_AGAIN : result;
+}
+
+static bool can_splice(const struct relay *relay, const struct relay_pools *pools)
+{
+	return pools->pipes && !relay->from->tls && !relay->to->tls && !relay->from->in_ended &&
+	       body_blind_bytes(&relay->body) >= SPLICE_MIN_BYTES;
+}
+
+static enum relay_result fill_pipe(struct relay *relay, const struct relay_pools *pools, size_t *budget)
+{
+	uint64_t blind = body_blind_bytes(&relay->body);
+	size_t limit = blind < PIPE_BYTES ? (size_t)blind : PIPE_BYTES;
+
+	if (!relay->pipe && !(relay->pipe = pipe_take(pools->pipes)))
+		return fill_buf(relay, pools, budget);
+	relay->mover = RELAY_SPLICE;
+	ssize_t n = pipe_fill(relay->pipe, relay->from->fd, limit);
+	if (n <= 0) {
+		relay->from->in_ended = n == 0;
+		pipe_give(pools->pipes, &relay->pipe);
+		return no_bytes(relay, n);
+	}
+	body_skip(&relay->body, (uint64_t)n);
+	relay->moved_bytes += (uint64_t)n;
+	relay->body_ended = body_is_done(&relay->body);
+	*budget -= (size_t)n < *budget ? (size_t)n : *budget;
+	return RELAY_AGAIN;
+}
+
+enum relay_result relay_step(struct relay *relay, const struct relay_pools *pools, size_t budget)
+{
+	for (;;) {
+		enum relay_result result = drain(relay, pools);
+		if (result != RELAY_DONE)
+			return result;
+		if (relay->bad)
+			return RELAY_BAD;
+		if (relay->body_ended)
+			return RELAY_DONE;
+		if (budget == 0)
+			return RELAY_AGAIN;
+		result = can_splice(relay, pools) ? fill_pipe(relay, pools, &budget)
+						  : fill_buf(relay, pools, &budget);
+		if (result != RELAY_AGAIN)
+			return result;
+	}
+}

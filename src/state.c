@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/* state.c: see state.h. */
+#include "state.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "span.h"
+
+#define STATE_PATH_MAX	    4096
+#define TOKENS_MAX_BYTES    ((size_t)4 << 20)
+#define DIR_MODE	    ((mode_t)0700)
+#define DIR_MODE_FORBID	    ((mode_t)022)
+#define TOKENS_MODE	    ((mode_t)0600)
+#define TOKEN_LINE_MAX	    ((size_t)512)
+#define TOKEN_FIRST_NAME    "admin"
+#define TOKEN_ORIGINAL_NAME "default"
+
+/* An absolute path outside our own choice: the XDG rule says that a relative one is to be ignored. */
+static const char *absolute_env(const char *name)
+{
+	const char *value = getenv(name); /* NOLINT(concurrency-mt-unsafe): start-up, one thread */
+
+	return value && value[0] == '/' ? value : NULL;
+}
+
+/* Chooses the directory, as an absolute path: it is printed in commands that people run elsewhere. */
+static int dir_choose(const char *given, char *path, size_t path_cap, char *error, size_t error_cap)
+{
+	char cwd[STATE_PATH_MAX];
+	const char *base;
+	int n;
+
+	if (given && !given[0]) {
+		snprintf(error, error_cap, "--state: the name is empty");
+		return -EINVAL;
+	}
+	if (given && given[0] == '/') {
+		n = snprintf(path, path_cap, "%s", given);
+	} else if (given) {
+		if (!getcwd(cwd, sizeof(cwd))) {
+			int ret = -errno;
+
+			snprintf(error, error_cap, "--state: the current directory has no name: %m");
+			return ret;
+		}
+		n = snprintf(path, path_cap, "%s/%s", cwd, given);
+	} else if (geteuid() == 0) {
+		n = snprintf(path, path_cap, "/var/lib/headgate");
+	} else if ((base = absolute_env("XDG_STATE_HOME")) != NULL) {
+		n = snprintf(path, path_cap, "%s/headgate", base);
+	} else if ((base = absolute_env("HOME")) != NULL) {
+		n = snprintf(path, path_cap, "%s/.local/state/headgate", base);
+	} else {
+		snprintf(error, error_cap,
+			 "no place for the state directory (HOME is not set); give --state DIR");
+		return -ENOENT;
+	}
+	if (n < 0 || (size_t)n >= path_cap) {
+		snprintf(error, error_cap, "--state: the path is too long");
+		return -ENAMETOOLONG;
+	}
+	for (size_t len = (size_t)n; len > 1 && path[len - 1] == '/'; len--)
+		path[len - 1] = '\0';
+	return 0;
+}
+
+/* Like mkdir -p, each new directory being ours alone. `path` is changed on the way and restored. */
+static int dir_make(char *path)
+{
+	for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+		int ret = 0;
+
+		*slash = '\0';
+		if (mkdir(path, DIR_MODE) < 0 && errno != EEXIST)
+			ret = -errno;
+		*slash = '/';
+		/* EROFS and EACCES come before EEXIST on some file systems; what is missing shows below. */
+		if (ret < 0 && ret != -EROFS && ret != -EACCES)
+			return ret;
+	}
+	return mkdir(path, DIR_MODE) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int dir_check(const char *path, char *error, size_t error_cap)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		int ret = -errno;
+
+		snprintf(error, error_cap, "%s: cannot look at it: %m", path);
+		return ret;
+	}
+	if (!S_ISDIR(st.st_mode)) {
+		snprintf(error, error_cap, "%s: not a directory; give another with --state DIR", path);
+		return -ENOTDIR;
+	}
+	if (st.st_uid != geteuid()) {
+		snprintf(error, error_cap,
+			 "%s: belongs to user %u, headgate runs as user %u; run 'chown %u %s'", path,
+			 (unsigned)st.st_uid, (unsigned)geteuid(), (unsigned)geteuid(), path);
+		return -EPERM;
+	}
+	/* Reading is allowed: ca.pem is for everybody on this host, and each secret has its own mode. */
+	if (st.st_mode & DIR_MODE_FORBID) {
+		snprintf(error, error_cap, "%s: others can write to it; run 'chmod 700 %s'", path, path);
+		return -EACCES;
+	}
+	return 0;
+}
+
+int state_dir_open(const char *given, char *path, size_t path_cap, char *error, size_t error_cap)
+{
+	struct stat st;
+	int ret = dir_choose(given, path, path_cap, error, error_cap);
+
+	if (ret < 0)
+		return ret;
+	if (stat(path, &st) < 0 && errno == ENOENT) {
+		ret = dir_make(path);
+		if (ret < 0) {
+			errno = -ret;
+			snprintf(error, error_cap,
+				 "%s: cannot make the directory: %m; give another with --state DIR", path);
+			return ret;
+		}
+	}
+	return dir_check(path, error, error_cap);
+}
+
+int state_tokens_read(const char *file, struct token_set *set, char *error, size_t error_cap)
+{
+	struct file_text text;
+	size_t line_number = 0;
+	const char *reason = "";
+	int ret = file_read(file, FILE_SECRET, TOKENS_MAX_BYTES, &text, error, error_cap);
+
+	if (ret < 0)
+		return ret;
+	ret = token_set_parse(set, (struct span){.ptr = text.data, .len = text.len}, &line_number, &reason);
+	file_text_fini(&text);
+	if (ret < 0)
+		snprintf(error, error_cap, "%s:%zu: %s; mend or remove that line", file, line_number, reason);
+	return ret;
+}
+
+/* The file's first line, and the secret that belongs to it. */
+static int first_line_make(char secret[TOKEN_GENERATED_BYTES], char *line, size_t line_cap, size_t *line_len)
+{
+	struct token token = {.name = TOKEN_FIRST_NAME, .role = TOKEN_ROLE_ADMIN};
+	char created[sizeof("2026-11-23T19:30:00Z") + 16];
+	struct tm tm;
+	time_t now = time(NULL);
+	long len;
+
+	if (!gmtime_r(&now, &tm) || strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		return -EIO;
+	if (token_generate(secret) < 0 || token_digest(span_of(secret), token.digest) < 0)
+		return -EIO;
+	len = token_line_write(&token, created, line, line_cap);
+	if (len < 0)
+		return (int)len;
+	*line_len = (size_t)len;
+	return 0;
+}
+
+int state_tokens_create(const char *file, char secret[TOKEN_GENERATED_BYTES], char *error, size_t error_cap)
+{
+	char dir[STATE_PATH_MAX], line[TOKEN_LINE_MAX];
+	size_t line_len = 0;
+	int lock, ret;
+
+	if (file_parent(file, dir, sizeof(dir)) < 0) {
+		snprintf(error, error_cap, "%.64s...: the path is too long", file);
+		return -ENAMETOOLONG;
+	}
+	lock = file_lock(dir, error, error_cap);
+	if (lock < 0)
+		return lock;
+	ret = first_line_make(secret, line, sizeof(line), &line_len);
+	if (ret < 0)
+		snprintf(error, error_cap, "%s: cannot make a token: the random number generator failed",
+			 file);
+	else
+		ret = file_write(file, line, line_len, TOKENS_MODE, FILE_KEEP, error, error_cap);
+	close(lock);
+	if (ret < 0)
+		explicit_bzero(secret, TOKEN_GENERATED_BYTES);
+	return ret;
+}
+
+/* One newline at the end belongs to the file and not to the secret; an editor may have made it CR LF. */
+static struct span newline_off(struct span text)
+{
+	if (text.len && text.ptr[text.len - 1] == '\n') {
+		text.len--;
+		if (text.len && text.ptr[text.len - 1] == '\r')
+			text.len--;
+	}
+	return text;
+}
+
+/* Why no request could ever present this secret, or NULL. Nothing of the secret goes into the text. */
+static const char *secret_problem(struct span secret)
+{
+	if (secret.len == 0)
+		return "it is empty";
+	if (secret.len > TOKEN_SECRET_MAX_BYTES)
+		return "it is longer than 4096 characters";
+	if (span_trim(secret).len != secret.len)
+		return "it begins or ends with a blank, which no header keeps";
+	for (size_t i = 0; i < secret.len; i++)
+		if ((unsigned char)secret.ptr[i] < ' ' || secret.ptr[i] == 0x7f)
+			return "it has a line end or another control character in it, which no header can "
+			       "carry";
+	return NULL;
+}
+
+static int original_add(struct token_set *set, const char *source, struct span secret, char *error,
+			size_t error_cap)
+{
+	const char *problem = secret_problem(secret);
+	uint8_t digest[TOKEN_DIGEST_BYTES];
+	int ret;
+
+	if (problem) {
+		snprintf(error, error_cap, "%s: %s; give another token", source, problem);
+		return -EINVAL;
+	}
+	ret = token_digest(secret, digest);
+	if (ret == 0)
+		ret = token_set_add(set, TOKEN_ORIGINAL_NAME, digest, TOKEN_ROLE_ADMIN);
+	explicit_bzero(digest, sizeof(digest));
+	if (ret == -EEXIST)
+		snprintf(error, error_cap,
+			 "%s: the token file has a token named '%s' already; rename that one, or unset this",
+			 source, TOKEN_ORIGINAL_NAME);
+	else if (ret < 0)
+		snprintf(error, error_cap, "%s: cannot add it: %s", source,
+			 ret == -E2BIG ? "too many tokens" : "out of memory, or the crypto library failed");
+	return ret < 0 ? ret : 1;
+}
+
+/* The only writer of this memory from here on; /proc/PID/environ shows zeros afterwards. */
+static void environment_wipe(const char *value)
+{
+	explicit_bzero((void *)(uintptr_t)value, strlen(value));
+}
+
+int state_tokens_add_original(struct token_set *set, const struct config *config, char *error,
+			      size_t error_cap)
+{
+	const char *value = config->original_token, *file = config->original_token_file;
+	struct file_text text;
+	int ret;
+
+	if (file && !file[0])
+		file = NULL;
+	if (value && value[0]) {
+		if (file) {
+			snprintf(error, error_cap,
+				 "DOCKER_API_TOKEN and DOCKER_API_TOKEN_FILE are both set; unset one");
+			ret = -EINVAL;
+		} else {
+			ret = original_add(set, "DOCKER_API_TOKEN", span_of(value), error, error_cap);
+		}
+		environment_wipe(value);
+		return ret;
+	}
+	if (!file)
+		return 0;
+	ret = file_read(file, FILE_SECRET, TOKEN_SECRET_MAX_BYTES + 2, &text, error, error_cap);
+	if (ret < 0)
+		return ret;
+	ret = original_add(set, file, newline_off((struct span){.ptr = text.data, .len = text.len}), error,
+			   error_cap);
+	file_text_fini(&text);
+	return ret;
+}

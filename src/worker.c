@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * The loop: connections that used up their budget have another turn, then one wait for events (not a
+ * blocking one while such connections are left), then the deadlines. Accepting pauses at the limit of
+ * connections, and for a moment when descriptors run out, instead of failing in circles.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+#define ACCEPT_PAUSE_MS 100
+#define LINGER_MS	10000
+
+static void accepted(struct event_source *source, int fd_or_errno)
+{
+	struct worker_listener *listener = container_of(source, struct worker_listener, event);
+	struct worker *worker = listener->worker;
+
+	if (fd_or_errno >= 0) {
+		worker->accept_failed = false;
+		(void)conn_accept(&worker->env, fd_or_errno, listener->tls);
+		return;
+	}
+	if (!worker->accept_failed)
+		log_warn("cannot accept connections: %s; raise the limit of open files (ulimit -n)",
+			 strerror(-fd_or_errno));
+	worker->accept_failed = true;
+	worker->accepting = false;
+	worker->accept_resume_ms = timer_now_ms() + ACCEPT_PAUSE_MS;
+}
+
+static void accept_start(struct worker *worker)
+{
+	worker->accepting = true;
+	worker->accept_resume_ms = 0;
+	for (size_t i = 0; i < worker->listeners_count; i++) {
+		int result = event_accept_start(worker->loop, &worker->listeners[i].event, accepted);
+		if (result < 0)
+			accepted(&worker->listeners[i].event, result);
+	}
+}
+
+static void accept_stop(struct worker *worker)
+{
+	worker->accepting = false;
+	for (size_t i = 0; i < worker->listeners_count; i++)
+		event_accept_stop(worker->loop, &worker->listeners[i].event);
+}
+
+/* Accepting follows the number of connections and the orders. */
+static void accept_update(struct worker *worker, uint64_t now_ms)
+{
+	bool room = worker->env.conns_count < worker->max_connections && !worker->env.draining;
+
+	if (worker->accepting && !room) {
+		accept_stop(worker);
+		if (!worker->env.draining)
+			log_warn("worker %u has %u connections, the limit (--max-connections); new ones wait",
+				 worker->index, worker->env.conns_count);
+	} else if (!worker->accepting && room && now_ms >= worker->accept_resume_ms) {
+		accept_start(worker);
+	}
+}
+
+static int wait_ms(const struct worker *worker, uint64_t now_ms)
+{
+	int timeout_ms = timers_next_ms(&worker->env.timers, now_ms);
+
+	if (!TAILQ_EMPTY(&worker->env.again))
+		return 0;
+	if (!worker->accepting && worker->accept_resume_ms > now_ms &&
+	    (timeout_ms < 0 || timeout_ms > ACCEPT_PAUSE_MS))
+		return ACCEPT_PAUSE_MS;
+	return timeout_ms;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *worker = arg;
+	enum worker_order order;
+
+	while ((order = atomic_load(&worker->order)) != WORKER_STOP) {
+		if (order == WORKER_DRAIN && !worker->env.draining)
+			conn_drain(&worker->env);
+		if (worker->env.draining && worker->env.conns_count == 0)
+			atomic_store(&worker->idle, true);
+		uint64_t now_ms = timer_now_ms();
+		accept_update(worker, now_ms);
+		int result = event_wait(worker->loop, wait_ms(worker, now_ms));
+		if (result < 0) {
+			log_error("worker %u: waiting for events failed: %s", worker->index,
+				  strerror(-result));
+			abort(); /* nothing can be served any more; the service manager restarts us */
+		}
+		conn_run_again(&worker->env);
+		conn_expire(&worker->env);
+	}
+	return NULL;
+}
+
+static void worker_fini(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listeners_count; i++)
+		event_remove(worker->loop, &worker->listeners[i].event);
+	conn_env_fini(&worker->env);
+	event_close(worker->loop);
+}
+
+int worker_start(struct worker *worker, unsigned index, const struct worker_shared *shared)
+{
+	const struct config *config = shared->config;
+	const unsigned timeouts_ms[TIMER_CLASS_COUNT] = {
+	    [TIMER_HANDSHAKE] = config->handshake_timeout_ms, [TIMER_HEAD] = config->head_timeout_ms,
+	    [TIMER_BODY] = config->head_timeout_ms,	      [TIMER_IDLE] = config->idle_timeout_ms,
+	    [TIMER_CONNECT] = config->connect_timeout_ms,     [TIMER_LINGER] = LINGER_MS,
+	};
+	int result = 0;
+
+	memset(worker, 0, sizeof(*worker));
+	worker->index = index;
+	worker->max_connections = config->max_connections / shared->workers;
+	if (worker->max_connections == 0)
+		worker->max_connections = 1;
+	worker->loop = event_open(shared->event_ops, &result);
+	if (!worker->loop)
+		return result;
+	worker->env.loop = worker->loop;
+	worker->env.engine = shared->engine;
+	worker->env.tokens = shared->tokens;
+	conn_env_init(&worker->env, timeouts_ms, config->mover != CONFIG_MOVER_COPY);
+	for (size_t i = 0; i < shared->listeners_count && result == 0; i++) {
+		struct worker_listener *listener = &worker->listeners[i];
+		listener->worker = worker;
+		listener->tls = shared->listeners[i].address.scheme == CONFIG_TLS ? shared->tls : NULL;
+		listener->event.fd = shared->listeners[i].fds[index];
+		listener->event.slot = EVENT_NO_SLOT;
+		result = event_add(worker->loop, &listener->event);
+		worker->listeners_count++;
+	}
+	if (result == 0)
+		result = -pthread_create(&worker->thread, NULL, worker_main, worker);
+	if (result < 0)
+		worker_fini(worker);
+	return result;
+}
+
+void worker_order(struct worker *worker, enum worker_order order)
+{
+	atomic_store(&worker->order, order);
+	event_wake(worker->loop);
+}
+
+void worker_join(struct worker *worker)
+{
+	pthread_join(worker->thread, NULL);
+	worker_fini(worker);
+}
