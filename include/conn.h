@@ -66,4 +66,7 @@ void conn_expire(struct conn_env *env);
 /* SIGTERM: closes idle connections now, the others after their present exchange. */
 void conn_drain(struct conn_env *env);
 
+/* True when every connection that is left only waits for its client to hang up. */
+bool conn_env_is_quiet(const struct conn_env *env);
+
 #endif

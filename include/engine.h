@@ -39,9 +39,10 @@ int engine_connect(const struct engine *engine, int *fd);
 int engine_connected(int fd);
 
 /*
- * One line for the client and the log: which engine, what is wrong, what to do. `error` is a -errno of
- * the functions above, `detail` more about it, or NULL.
+ * One line for the client and the log: which engine, what is wrong, what to do. `connected`: it was
+ * reached, and failed then. `error` is a -errno or 0, `detail` more about it, or NULL.
  */
-void engine_trouble(const struct engine *engine, int error, const char *detail, char *text, size_t text_cap);
+void engine_trouble(const struct engine *engine, bool connected, int error, const char *detail, char *text,
+		    size_t text_cap);
 
 #endif

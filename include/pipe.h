@@ -13,7 +13,7 @@
 #include "compiler.h"
 
 /* Asked for; an unprivileged user gets smaller ones after 64 (pipe(7): pipe-user-pages-soft). */
-#define PIPE_BYTES (1024 * 1024)
+#define PIPE_BYTES ((size_t)1024 * 1024)
 
 struct pipe {
 	SLIST_ENTRY(pipe) link; /* while in the pool */

@@ -193,7 +193,7 @@ static void report_engine(const struct serve *serve)
 		close(fd);
 	if (result == 0 || result == -EINPROGRESS)
 		return;
-	engine_trouble(&serve->engine, result, NULL, text, sizeof(text));
+	engine_trouble(&serve->engine, false, result, NULL, text, sizeof(text));
 	log_warn("%s; every request tries again", text);
 }
 
@@ -248,8 +248,8 @@ static void report_ready(struct serve *serve)
 	for (size_t i = 0; i < serve->listeners_count; i++) {
 		listener_name(&serve->listeners[i], name, sizeof(name));
 		log_info("listening on %s, engine %s, events by %s, TLS in userspace, %u workers, %zu tokens",
-			 name, serve->config.engine.text, event_name(serve->workers[0].loop), serve->workers_count,
-			 serve->tokens.count);
+			 name, serve->config.engine.text, event_name(serve->workers[0].loop),
+			 serve->workers_count, serve->tokens.count);
 	}
 	if (!serve->tokens_are_new)
 		return;
@@ -300,7 +300,7 @@ static void serve_signals(struct serve *serve, const sigset_t *signals)
 /* Stops accepting and lets what runs finish; a second signal or the time-out ends it. */
 static void drain(const struct serve *serve, const sigset_t *signals)
 {
-	const struct timespec tick = {.tv_nsec = 50 * 1000 * 1000};
+	const struct timespec tick = {.tv_nsec = 50000000L};
 	unsigned left_ms = serve->config.drain_timeout_ms;
 
 	order_all(serve, WORKER_DRAIN);

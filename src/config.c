@@ -110,7 +110,7 @@ static const char *shown(const char *value, char out[SHOWN_VALUE_MAX + 4])
 	size_t i;
 
 	for (i = 0; i < SHOWN_VALUE_MAX && value[i]; i++)
-		out[i] = value[i] >= 0x20 && value[i] < 0x7f ? value[i] : '?';
+		out[i] = (char)(value[i] >= 0x20 && value[i] < 0x7f ? value[i] : '?');
 	memcpy(out + i, value[i] ? "..." : "", value[i] ? 4 : 1);
 	return out;
 }

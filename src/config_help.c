@@ -13,7 +13,7 @@ void config_environment_name(const struct config_option *option, char out[CONFIG
 	size_t used = strlcpy(out, "HEADGATE_", CONFIG_NAME_CAP);
 
 	for (const char *c = option->name; *c && used + 1 < CONFIG_NAME_CAP; c++)
-		out[used++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+		out[used++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
 	out[used] = '\0';
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ * long: one connection's way through the program is to be read top to bottom, in one place.
+ *
  * Theory of operation
  *
  * A connection goes through these states; each has one handler below, in this order, and a handler
@@ -30,88 +32,17 @@
  * cannot take it for the whole. Refusals are answered, then the connection drains, so that the answer
  * is not lost to a reset while the client still sends.
  */
-#include "conn.h"
+#include "conn_impl.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "reply.h"
-#include "route.h"
-
-enum conn_state {
-	CONN_HANDSHAKE,
-	CONN_ARM,
-	CONN_HEAD,
-	CONN_CHECK,
-	CONN_BODY,
-	CONN_CONNECT,
-	CONN_EXCHANGE,
-	CONN_TUNNEL,
-	CONN_REPLY,
-	CONN_DRAIN,
-	CONN_STATE_COUNT,
-};
-
-enum step { NEXT, WAIT, END };
-
-enum answer_phase {
-	ANSWER_HEAD,	/* reading its head */
-	ANSWER_INTERIM, /* a 1xx is leaving; another head follows */
-	ANSWER_BODY,	/* head and body are leaving */
-};
-
-enum connect_phase { CONNECT_START, CONNECT_SOCKET, CONNECT_TLS };
-
-/* What remains of a request after its head was checked; the head itself is gone by then. */
-struct exchange {
-	enum http_method method;
-	enum route_kind kind; /* as it is treated: HTTP/1.0 and chunked bodies make a stream of a message */
-	bool keep_alive;      /* the client would send another request */
-	bool legacy_tunnel;   /* a raw-stream 200 opens it */
-	bool expects_continue;
-	bool body_deadline;	       /* a body of known length that stands still is given up */
-	bool up_open;		       /* the request is still leaving */
-	bool keep_client, keep_engine; /* decided with the answer's head */
-	enum answer_phase phase;
-	int interim_count;
-	int status;		       /* of the answer, for the log */
-	size_t head_bytes;	       /* of the request's head in `held`, while it is being checked */
-	char upgrade_to[64];	       /* "" when no upgrade was asked for */
-	const struct token *principal; /* borrowed from env->tokens */
-	uint64_t started_ms;
-	char method_name[12]; /* for the log; cut */
-	char path[120];	      /* for the log, without the query; cut */
-};
-
-struct conn {
-	struct conn_env *env; /* borrowed */
-	enum conn_state state;
-	struct leg client, engine;
-	struct event_source client_event, engine_event;
-	unsigned want_client, want_engine; /* the interest that the present WAIT ends with */
-	struct timer timer;
-	struct http_scan scan; /* of the head that is being read, ours or the engine's */
-	struct buf *held;      /* owned; client bytes that belong to no approved request yet */
-	struct buf *answer;    /* owned; engine bytes of an incomplete answer head */
-	struct relay up, down;
-	struct exchange x;
-	enum connect_phase connect_phase;
-	bool tunnel_up_ended, tunnel_down_ended;
-	bool half_closed; /* the client's end was carried to the engine */
-	bool is_again;	  /* on env->again */
-	char peer[INET6_ADDRSTRLEN + 8];
-	TAILQ_ENTRY(conn) link, again_link;
-};
 
 /* A bulk transfer moves this much, then the worker's other connections have their turn. */
 #define STEP_BUDGET_BYTES ((size_t)(2 * BUF_BYTES))
@@ -138,22 +69,6 @@ static void deadline(struct conn *c, enum timer_class class)
 	timer_start(&c->env->timers, &c->timer, class, timer_now_ms());
 }
 
-static void run_again(struct conn *c)
-{
-	if (c->is_again)
-		return;
-	c->is_again = true;
-	TAILQ_INSERT_TAIL(&c->env->again, c, again_link);
-}
-
-static void engine_close(struct conn *c)
-{
-	if (!leg_is_open(&c->engine))
-		return;
-	event_remove(c->env->loop, &c->engine_event);
-	leg_close(&c->engine);
-}
-
 static void log_exchange(const struct conn *c, const char *how)
 {
 	const struct exchange *x = &c->x;
@@ -161,19 +76,19 @@ static void log_exchange(const struct conn *c, const char *how)
 	if (!log_enabled(LOG_LEVEL_INFO))
 		return;
 	log_info("%s %s %s %s %d up=%" PRIu64 "/%s down=%" PRIu64 "/%s ms=%" PRIu64 "%s%s%s", c->peer,
-		 x->principal ? x->principal->name : "-", x->method_name, x->path, x->status,
-		 c->up.moved_bytes, relay_mover_name(c->up.mover), c->down.moved_bytes,
+		 x->principal ? x->principal->name : "-", x->method_name, x->principal ? x->path : "-",
+		 x->status, c->up.moved_bytes, relay_mover_name(c->up.mover), c->down.moved_bytes,
 		 relay_mover_name(c->down.mover), timer_now_ms() - x->started_ms, *how ? " " : "", how,
 		 c->client.tls && tls_was_truncated(c->client.tls) ? " client-truncated" : "");
 }
 
 /* An answer of our own instead of the engine's. Only before anything of the engine's answer has left. */
-static enum step refuse(struct conn *c, int status, const char *message)
+static enum conn_step refuse(struct conn *c, int status, const char *message)
 {
 	struct buf *buf = buf_take(&c->env->bufs);
 	long n = buf ? reply_write(status, message, c->x.method, buf->data, BUF_BYTES) : -ENOMEM;
 
-	engine_close(c);
+	conn_engine_close(c);
 	timer_stop(&c->env->timers, &c->timer);
 	if (n < 0) {
 		buf_give(&c->env->bufs, &buf);
@@ -188,18 +103,18 @@ static enum step refuse(struct conn *c, int status, const char *message)
 	return NEXT;
 }
 
-static enum step refuse_engine(struct conn *c, int status, int error, const char *detail)
+static enum conn_step refuse_engine(struct conn *c, int status, int error, const char *detail)
 {
 	char text[512];
 
-	engine_trouble(c->env->engine, error, detail, text, sizeof(text));
+	engine_trouble(c->env->engine, c->state == CONN_EXCHANGE, error, detail, text, sizeof(text));
 	c->env->stats.engine_troubles++;
 	log_warn("%s", text);
 	return refuse(c, status, text);
 }
 
 /* The engine broke off. If its head is out, the client must see a cut, not an end. */
-static enum step engine_broke(struct conn *c, int error, const char *detail)
+static enum conn_step engine_broke(struct conn *c, int error, const char *detail)
 {
 	if (c->x.phase != ANSWER_BODY)
 		return refuse_engine(c, 502, error, detail);
@@ -246,7 +161,7 @@ static void release_held(struct conn *c, size_t len, bool secret)
 
 /* ---- HANDSHAKE ---- */
 
-static enum step state_handshake(struct conn *c)
+static enum conn_step state_handshake(struct conn *c)
 {
 	if (!c->client.tls) {
 		c->state = CONN_ARM;
@@ -282,7 +197,7 @@ static enum step state_handshake(struct conn *c)
 /* ---- ARM ---- */
 
 /* Kernel TLS is armed here, once it is there; userspace TLS has nothing to do. */
-static enum step state_arm(struct conn *c)
+static enum conn_step state_arm(struct conn *c)
 {
 	c->scan = (struct http_scan){0};
 	deadline(c, TIMER_HEAD);
@@ -292,7 +207,7 @@ static enum step state_arm(struct conn *c)
 
 /* ---- HEAD ---- */
 
-static enum step head_ended(struct conn *c)
+static enum conn_step head_ended(struct conn *c)
 {
 	if (c->held)
 		log_info("%s closed in the middle of a request head", c->peer);
@@ -300,7 +215,7 @@ static enum step head_ended(struct conn *c)
 	return NEXT;
 }
 
-static enum step state_head(struct conn *c)
+static enum conn_step state_head(struct conn *c)
 {
 	for (;;) {
 		size_t head_bytes = 0;
@@ -310,7 +225,7 @@ static enum step state_head(struct conn *c)
 				: HTTP_MORE) {
 		case HTTP_OK:
 			c->x = (struct exchange){.head_bytes = head_bytes, .started_ms = timer_now_ms()};
-			c->scan = (struct http_scan){ 0 }; /* the answer's head is scanned next */
+			c->scan = (struct http_scan){0}; /* the answer's head is scanned next */
 			timer_stop(&c->env->timers, &c->timer);
 			c->state = CONN_CHECK;
 			return NEXT;
@@ -373,11 +288,13 @@ static enum http_connection classify(struct conn *c, const struct http_request *
 	struct exchange *x = &c->x;
 
 	x->kind = route ? route->kind : ROUTE_MESSAGE;
-	x->legacy_tunnel = x->kind == ROUTE_TUNNEL_LEGACY;
 	x->body_deadline =
 	    request->framing == HTTP_FRAMING_LENGTH &&
-	    (x->kind == ROUTE_MESSAGE || (request->method != HTTP_POST && request->method != HTTP_PUT));
-	bool may_tunnel = x->kind == ROUTE_TUNNEL || x->kind == ROUTE_TUNNEL_LEGACY;
+	    (x->kind != ROUTE_STREAM || (request->method != HTTP_POST && request->method != HTTP_PUT));
+	/* HEAD finds the route of GET, but opens nothing. */
+	bool may_tunnel =
+	    (x->kind == ROUTE_TUNNEL || x->kind == ROUTE_TUNNEL_LEGACY) && request->method == route->method;
+	x->legacy_tunnel = may_tunnel && x->kind == ROUTE_TUNNEL_LEGACY && request->minor_version == 1;
 	if (may_tunnel && request->upgrade && request->upgrade_to.len < sizeof(x->upgrade_to)) {
 		memcpy(x->upgrade_to, request->upgrade_to.ptr, request->upgrade_to.len);
 		return HTTP_CONNECTION_UPGRADE;
@@ -386,13 +303,13 @@ static enum http_connection classify(struct conn *c, const struct http_request *
 	 */
 	if (request->minor_version == 0 || request->framing == HTTP_FRAMING_CHUNKED || request->upgrade ||
 	    request->upgrade_ignored)
-		x->kind = may_tunnel ? x->kind : ROUTE_STREAM;
+		x->kind = ROUTE_STREAM;
 	return x->kind == ROUTE_MESSAGE ? HTTP_CONNECTION_KEEP : HTTP_CONNECTION_CLOSE;
 }
 
 /* Writes the head that the engine gets, and behind it what is there of the body; starts the up relay. */
-static enum step compose_request(struct conn *c, const struct http_request *request,
-				 enum http_connection connection)
+static enum conn_step compose_request(struct conn *c, const struct http_request *request,
+				      enum http_connection connection)
 {
 	struct conn_env *env = c->env;
 	struct buf *buf = buf_take(&env->bufs);
@@ -428,7 +345,7 @@ static enum step compose_request(struct conn *c, const struct http_request *requ
 	return NEXT;
 }
 
-static enum step state_check(struct conn *c)
+static enum conn_step state_check(struct conn *c)
 {
 	struct conn_env *env = c->env;
 	struct http_request *request = &env->request;
@@ -451,6 +368,8 @@ static enum step state_check(struct conn *c)
 		return refuse(c, 401, "a valid token is required");
 	}
 	env->stats.requests++;
+	if (request->upgrade && request->framing == HTTP_FRAMING_CHUNKED)
+		return refuse(c, 400, "an Upgrade with a chunked body is not allowed");
 	enum http_connection connection = classify(c, request);
 	return compose_request(c, request, connection);
 }
@@ -462,7 +381,7 @@ static enum step state_check(struct conn *c)
  * request at the engine, which would wait for ever: nothing is sent before the body has begun. With
  * Expect it is the engine that says when.
  */
-static enum step state_body(struct conn *c)
+static enum conn_step state_body(struct conn *c)
 {
 	bool begun = body_is_done(&c->up.body) || c->up.moved_bytes > 0;
 
@@ -499,9 +418,7 @@ static bool engine_is_alive(const struct conn *c)
 	return recv(c->engine.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-static void engine_ready(struct event_source *source, unsigned ready);
-
-static enum step connect_start(struct conn *c)
+static enum conn_step connect_start(struct conn *c)
 {
 	struct conn_env *env = c->env;
 	int fd = -1;
@@ -511,14 +428,15 @@ static enum step connect_start(struct conn *c)
 			c->state = CONN_EXCHANGE;
 			return NEXT;
 		}
-		engine_close(c);
+		conn_engine_close(c);
 	}
 	int result = engine_connect(env->engine, &fd);
 	if (fd < 0)
 		return refuse_engine(c, 503, result, NULL);
 	struct tls *tls = env->engine->tls ? tls_connect(env->engine->tls, fd, &env->bufs) : NULL;
 	leg_open(&c->engine, fd, tls, env->engine->address.scheme == CONFIG_UNIX);
-	c->engine_event = (struct event_source){.fd = fd, .handler = engine_ready, .slot = EVENT_NO_SLOT};
+	c->engine_event =
+	    (struct event_source){.fd = fd, .handler = conn_engine_ready, .slot = EVENT_NO_SLOT};
 	if ((env->engine->tls && !tls) || event_add(env->loop, &c->engine_event) < 0)
 		return refuse_engine(c, 503, -ENOMEM, NULL);
 	deadline(c, TIMER_CONNECT);
@@ -529,7 +447,7 @@ static enum step connect_start(struct conn *c)
 	return WAIT;
 }
 
-static enum step state_connect(struct conn *c)
+static enum conn_step state_connect(struct conn *c)
 {
 	int result;
 
@@ -566,7 +484,7 @@ static enum step state_connect(struct conn *c)
 /* ---- EXCHANGE: the request, up ---- */
 
 /* The request cannot be completed: the engine must not take what it got for the whole of it. */
-static enum step request_broke(struct conn *c, const char *message)
+static enum conn_step request_broke(struct conn *c, const char *message)
 {
 	if (c->x.phase == ANSWER_BODY) {
 		log_exchange(c, message);
@@ -577,7 +495,7 @@ static enum step request_broke(struct conn *c, const char *message)
 	return refuse(c, 400, message);
 }
 
-static enum step move_request(struct conn *c)
+static enum conn_step move_request(struct conn *c)
 {
 	uint64_t before = c->up.moved_bytes;
 	enum relay_result result = relay_step(&c->up, &c->env->relay_pools, STEP_BUDGET_BYTES);
@@ -586,7 +504,7 @@ static enum step move_request(struct conn *c)
 		timer_stop(&c->env->timers, &c->timer);
 	switch (result) {
 	case RELAY_AGAIN:
-		run_again(c);
+		conn_run_again_later(c);
 		return WAIT;
 	case RELAY_WAIT_IN:
 		if (c->x.body_deadline && !timer_running(&c->timer))
@@ -616,7 +534,7 @@ static enum step move_request(struct conn *c)
 }
 
 /* The request is out: notice the client's end and carry it; hold what else it sends. */
-static enum step watch_client(struct conn *c)
+static enum conn_step watch_client(struct conn *c)
 {
 	int n = 1;
 
@@ -628,7 +546,10 @@ static enum step watch_client(struct conn *c)
 	}
 	if (n == -EAGAIN)
 		want(c, &c->client, EVENT_IN);
-	if (!c->client.in_ended || c->half_closed || !leg_is_open(&c->engine))
+	/* Where a tunnel may still open, held bytes must go before the end: the tunnel carries both. */
+	bool undecided = c->x.phase != ANSWER_BODY && (c->x.upgrade_to[0] || c->x.legacy_tunnel);
+	bool next_request = c->x.kind == ROUTE_MESSAGE && c->x.keep_alive && c->held;
+	if (!c->client.in_ended || c->half_closed || undecided || next_request || !leg_is_open(&c->engine))
 		return WAIT;
 	int result = leg_end(&c->engine);
 	if (result == -EAGAIN)
@@ -641,7 +562,7 @@ static enum step watch_client(struct conn *c)
 /* ---- EXCHANGE: the answer, down ---- */
 
 /* Raw both ways from here. The held bytes go first, and so does what the engine sent behind its head. */
-static enum step open_tunnel(struct conn *c, struct buf *head, const char *rest, size_t rest_len)
+static enum conn_step open_tunnel(struct conn *c, struct buf *head, const char *rest, size_t rest_len)
 {
 	const struct relay_pools *pools = &c->env->relay_pools;
 
@@ -672,14 +593,15 @@ static enum http_connection judge_answer(struct conn *c, const struct http_answe
 {
 	struct exchange *x = &c->x;
 
-	x->keep_client = x->kind == ROUTE_MESSAGE && x->keep_alive && !x->up_open && !c->client.in_ended &&
-			 !c->env->draining && answer->framing != HTTP_FRAMING_CLOSE;
+	x->keep_client = x->kind == ROUTE_MESSAGE && x->keep_alive && !x->up_open &&
+			 (!c->client.in_ended || c->held) && !c->env->draining &&
+			 answer->framing != HTTP_FRAMING_CLOSE;
 	x->keep_engine = x->keep_client && answer->keep_alive;
 	return x->keep_client ? HTTP_CONNECTION_KEEP : HTTP_CONNECTION_CLOSE;
 }
 
 /* A complete head of `head_bytes` stands at the start of c->answer. Writes the one the client gets. */
-static enum step forward_answer(struct conn *c, size_t head_bytes)
+static enum conn_step forward_answer(struct conn *c, size_t head_bytes)
 {
 	struct conn_env *env = c->env;
 	struct http_answer *answer = &env->answer;
@@ -735,7 +657,7 @@ static enum step forward_answer(struct conn *c, size_t head_bytes)
 	return NEXT;
 }
 
-static enum step read_answer_head(struct conn *c)
+static enum conn_step read_answer_head(struct conn *c)
 {
 	struct conn_env *env = c->env;
 
@@ -772,11 +694,11 @@ static enum step read_answer_head(struct conn *c)
 }
 
 /* Both messages ended exactly: the way back to HEAD. Otherwise the connection ends here. */
-static enum step answer_done(struct conn *c)
+static enum conn_step answer_done(struct conn *c)
 {
 	log_exchange(c, "");
 	if (!c->x.keep_engine || relay_has_surplus(&c->down))
-		engine_close(c);
+		conn_engine_close(c);
 	relay_fini(&c->up, &c->env->relay_pools);
 	relay_fini(&c->down, &c->env->relay_pools);
 	if (!c->x.keep_client || c->env->draining) {
@@ -789,11 +711,11 @@ static enum step answer_done(struct conn *c)
 	return NEXT;
 }
 
-static enum step move_answer(struct conn *c)
+static enum conn_step move_answer(struct conn *c)
 {
 	switch (relay_step(&c->down, &c->env->relay_pools, STEP_BUDGET_BYTES)) {
 	case RELAY_AGAIN:
-		run_again(c);
+		conn_run_again_later(c);
 		return WAIT;
 	case RELAY_WAIT_IN:
 		want(c, &c->engine, EVENT_IN);
@@ -822,9 +744,9 @@ static enum step move_answer(struct conn *c)
 	return END;
 }
 
-static enum step state_exchange(struct conn *c)
+static enum conn_step state_exchange(struct conn *c)
 {
-	enum step step = c->x.up_open ? move_request(c) : WAIT;
+	enum conn_step step = c->x.up_open ? move_request(c) : WAIT;
 
 	if (step == WAIT && !c->x.up_open)
 		step = watch_client(c);
@@ -844,13 +766,13 @@ static bool engine_is_gone(const struct conn *c)
 }
 
 /* One direction of a tunnel; *ended when nothing more will go this way. */
-static enum step tunnel_direction(struct conn *c, struct relay *relay, bool *ended)
+static enum conn_step tunnel_direction(struct conn *c, struct relay *relay, bool *ended)
 {
 	int result;
 
 	switch (relay_step(relay, &c->env->relay_pools, STEP_BUDGET_BYTES)) {
 	case RELAY_AGAIN:
-		run_again(c);
+		conn_run_again_later(c);
 		return WAIT;
 	case RELAY_WAIT_IN:
 		want(c, relay->from, EVENT_IN);
@@ -878,9 +800,9 @@ static enum step tunnel_direction(struct conn *c, struct relay *relay, bool *end
 	return END;
 }
 
-static enum step state_tunnel(struct conn *c)
+static enum conn_step state_tunnel(struct conn *c)
 {
-	enum step step = WAIT;
+	enum conn_step step = WAIT;
 
 	if (!c->tunnel_up_ended)
 		step = tunnel_direction(c, &c->up, &c->tunnel_up_ended);
@@ -900,7 +822,7 @@ static enum step state_tunnel(struct conn *c)
 
 /* ---- REPLY ---- */
 
-static enum step state_reply(struct conn *c)
+static enum conn_step state_reply(struct conn *c)
 {
 	switch (relay_step(&c->down, &c->env->relay_pools, STEP_BUDGET_BYTES)) {
 	case RELAY_DONE:
@@ -922,9 +844,9 @@ static enum step state_reply(struct conn *c)
  * A close() with unread bytes in the socket sends a reset, which can overtake and destroy the answer. So:
  * our end first, then read and discard until the client's end, or until it had its time.
  */
-static enum step state_drain(struct conn *c)
+static enum conn_step state_drain(struct conn *c)
 {
-	engine_close(c);
+	conn_engine_close(c);
 	buf_give(&c->env->bufs, &c->held);
 	if (c->timer.class != TIMER_LINGER || !timer_running(&c->timer))
 		deadline(c, TIMER_LINGER);
@@ -943,32 +865,9 @@ static enum step state_drain(struct conn *c)
 	return WAIT;
 }
 
-/* ---- what drives the states ---- */
+/* ---- what conn_life.c drives them by ---- */
 
-static void conn_free(struct conn *c)
-{
-	struct conn_env *env = c->env;
-
-	timer_stop(&env->timers, &c->timer);
-	if (c->is_again)
-		TAILQ_REMOVE(&env->again, c, again_link);
-	TAILQ_REMOVE(&env->conns, c, link);
-	env->conns_count--;
-	relay_fini(&c->up, &env->relay_pools);
-	relay_fini(&c->down, &env->relay_pools);
-	if (c->held)
-		explicit_bzero(c->held->data, c->held->end);
-	buf_give(&env->bufs, &c->held);
-	buf_give(&env->bufs, &c->answer);
-	engine_close(c);
-	event_remove(env->loop, &c->client_event);
-	if (c->client.tls && tls_was_truncated(c->client.tls))
-		env->stats.truncated++;
-	leg_close(&c->client);
-	free(c);
-}
-
-static enum step (*const handlers[])(struct conn *c) = {
+static enum conn_step (*const handlers[])(struct conn *c) = {
     [CONN_HANDSHAKE] = state_handshake, [CONN_ARM] = state_arm,	      [CONN_HEAD] = state_head,
     [CONN_CHECK] = state_check,		[CONN_BODY] = state_body,     [CONN_CONNECT] = state_connect,
     [CONN_EXCHANGE] = state_exchange,	[CONN_TUNNEL] = state_tunnel, [CONN_REPLY] = state_reply,
@@ -976,196 +875,40 @@ static enum step (*const handlers[])(struct conn *c) = {
 };
 static_assert(ARRAY_SIZE(handlers) == CONN_STATE_COUNT, "one handler a state");
 
-static void conn_event(struct conn *c)
+enum conn_step conn_handle(struct conn *c)
 {
-	enum step step;
+	enum conn_step step;
 
 	do {
 		c->want_client = c->want_engine = 0;
 		step = handlers[c->state](c);
 	} while (step == NEXT);
-	if (step == END) {
-		conn_free(c);
-		return;
-	}
-	event_want(c->env->loop, &c->client_event, c->want_client);
-	if (leg_is_open(&c->engine))
-		event_want(c->env->loop, &c->engine_event, c->want_engine);
-	/* Bytes that OpenSSL holds already make no event. */
-	if ((c->want_client & EVENT_IN && c->state != CONN_DRAIN && leg_has_pending(&c->client)) ||
-	    (c->want_engine & EVENT_IN && leg_is_open(&c->engine) && leg_has_pending(&c->engine)))
-		run_again(c);
+	return step;
 }
 
-static void client_ready(struct event_source *source, unsigned ready)
+enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 {
-	struct conn *c = container_of(source, struct conn, client_event);
-
-	(void)ready; /* whatever it is, the next read or write tells */
-	leg_readable(&c->client);
-	conn_event(c);
-}
-
-static void engine_ready(struct event_source *source, unsigned ready)
-{
-	struct conn *c = container_of(source, struct conn, engine_event);
-
-	(void)ready;
-	if (c->state == CONN_HEAD) { /* idle: it has closed, or says something that nobody asked for */
-		engine_close(c);
-		return;
-	}
-	leg_readable(&c->engine);
-	conn_event(c);
-}
-
-static void name_peer(struct conn *c)
-{
-	struct sockaddr_storage address;
-	socklen_t len = sizeof(address);
-	char host[INET6_ADDRSTRLEN] = "?", port[8] = "?";
-
-	strlcpy(c->peer, "unix", sizeof(c->peer));
-	if (getpeername(c->client.fd, (struct sockaddr *)(void *)&address, &len) < 0 ||
-	    address.ss_family == AF_UNIX)
-		return;
-	(void)getnameinfo((struct sockaddr *)(void *)&address, len, host, sizeof(host), port, sizeof(port),
-			  NI_NUMERICHOST | NI_NUMERICSERV);
-	snprintf(c->peer, sizeof(c->peer), strchr(host, ':') ? "[%.45s]:%.5s" : "%.45s:%.5s", host, port);
-}
-
-int conn_accept(struct conn_env *env, int fd, struct tls_server *server)
-{
-	struct conn *c = calloc(1, sizeof(*c));
-	struct tls *tls = server ? tls_accept(server, fd, &env->bufs) : NULL;
-	int one = 1;
-
-	if (!c || (server && !tls)) {
-		free(c);
-		tls_free(tls);
-		close(fd);
-		return -ENOMEM;
-	}
-	c->env = env;
-	leg_open(&c->client, fd, tls, !server);
-	leg_init(&c->engine);
-	relay_init(&c->up, &c->client, &c->engine);
-	relay_init(&c->down, &c->engine, &c->client);
-	c->engine_event.slot = EVENT_NO_SLOT;
-	c->client_event = (struct event_source){.fd = fd, .handler = client_ready, .slot = EVENT_NO_SLOT};
-	int result = event_add(env->loop, &c->client_event);
-	if (result < 0) {
-		leg_close(&c->client);
-		free(c);
-		return result;
-	}
-	if (server) {
-		/* Without NODELAY the second answer on a connection waits 40 ms for the client's ACK. */
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-	}
-	name_peer(c);
-	TAILQ_INSERT_TAIL(&env->conns, c, link);
-	env->conns_count++;
-	env->stats.accepted++;
-	deadline(c, TIMER_HANDSHAKE);
-	conn_event(c);
-	return 0;
-}
-
-void conn_run_again(struct conn_env *env)
-{
-	struct conn *last = TAILQ_LAST(&env->again, conn_list);
-	struct conn *c;
-
-	/* Those that come back meanwhile wait for the next round, after the events. */
-	do {
-		c = TAILQ_FIRST(&env->again);
-		if (!c)
-			return;
-		bool is_last = c == last;
-		TAILQ_REMOVE(&env->again, c, again_link);
-		c->is_again = false;
-		conn_event(c);
-		if (is_last)
-			return;
-	} while (true);
-}
-
-static void conn_expired(struct conn *c, enum timer_class class)
-{
-	enum step step = END;
-
-	c->want_client = c->want_engine = 0;
 	switch (class) {
 	case TIMER_HEAD:
 		if (!c->held) { /* it never asked for anything */
 			c->state = CONN_DRAIN;
-			step = NEXT;
-			break;
+			return NEXT;
 		}
 		c->x = (struct exchange){.method = HTTP_GET, .started_ms = timer_now_ms()};
-		step = refuse(c, 408, "the request head did not arrive in time");
-		break;
+		return refuse(c, 408, "the request head did not arrive in time");
 	case TIMER_BODY:
 		if (c->state == CONN_EXCHANGE && c->x.phase != ANSWER_HEAD)
 			break;
-		step = refuse(c, 408, "the request body did not arrive in time");
-		break;
+		return refuse(c, 408, "the request body did not arrive in time");
 	case TIMER_IDLE:
 		c->state = CONN_DRAIN;
-		step = NEXT;
-		break;
+		return NEXT;
 	case TIMER_CONNECT:
-		step = refuse_engine(c, 503, -ETIMEDOUT, NULL);
-		break;
+		return refuse_engine(c, 503, -ETIMEDOUT, NULL);
 	case TIMER_HANDSHAKE:
 	case TIMER_LINGER:
 	case TIMER_CLASS_COUNT:
 		break;
 	}
-	if (step == END)
-		conn_free(c);
-	else
-		conn_event(c);
-}
-
-void conn_expire(struct conn_env *env)
-{
-	uint64_t now_ms = timer_now_ms();
-	struct timer *timer;
-
-	while ((timer = timers_expire(&env->timers, now_ms)))
-		conn_expired(container_of(timer, struct conn, timer), timer->class);
-}
-
-void conn_drain(struct conn_env *env)
-{
-	struct conn *c, *next;
-
-	env->draining = true;
-	TAILQ_FOREACH_SAFE (c, &env->conns, link, next) {
-		if (c->state != CONN_HEAD || c->held)
-			continue;
-		c->state = CONN_DRAIN;
-		conn_event(c);
-	}
-}
-
-void conn_env_init(struct conn_env *env, const unsigned timeouts_ms[TIMER_CLASS_COUNT], bool may_splice)
-{
-	timers_init(&env->timers, timeouts_ms);
-	buf_pool_init(&env->bufs, 64);
-	pipe_pool_init(&env->pipes, 32);
-	env->relay_pools = (struct relay_pools){.bufs = &env->bufs, .pipes = may_splice ? &env->pipes : NULL};
-	TAILQ_INIT(&env->conns);
-	TAILQ_INIT(&env->again);
-}
-
-void conn_env_fini(struct conn_env *env)
-{
-	while (!TAILQ_EMPTY(&env->conns))
-		conn_free(TAILQ_FIRST(&env->conns));
-	buf_pool_fini(&env->bufs);
-	pipe_pool_fini(&env->pipes);
+	return END;
 }

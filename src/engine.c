@@ -121,13 +121,15 @@ static const char *remedy(const struct engine *engine, int error)
 	}
 }
 
-void engine_trouble(const struct engine *engine, int error, const char *detail, char *text, size_t text_cap)
+void engine_trouble(const struct engine *engine, bool connected, int error, const char *detail, char *text,
+		    size_t text_cap)
 {
-	const char *cause = error ? strerrordesc_np(-error) : "";
+	const char *cause = error ? strerror(-error) : "";
 
 	if (error == -EAGAIN)
 		cause = "its queue is full";
-	snprintf(text, text_cap, "headgate: cannot reach the Docker Engine at %s: %s%s%s%s",
-		 engine->address.text, cause ? cause : "unknown error", error && detail ? ": " : "",
-		 detail ? detail : "", remedy(engine, error));
+	snprintf(text, text_cap, "headgate: %s the Docker Engine at %s: %s%s%s%s",
+		 connected ? "no good answer from" : "cannot reach", engine->address.text,
+		 cause ? cause : "unknown error", error && detail ? ": " : "", detail ? detail : "",
+		 connected ? "" : remedy(engine, error));
 }

@@ -39,11 +39,7 @@ int event_loop_init(struct event_loop *loop, const struct event_ops *ops)
 
 void event_loop_fini(struct event_loop *loop)
 {
-	for (uint32_t i = 0; i < loop->slot_count; i++) {
-		if (loop->slots[i].source)
-			loop->slots[i].source->slot = EVENT_NO_SLOT;
-	}
-	free(loop->slots);
+	free(loop->slots); /* the sources are not touched, their owners may have freed them */
 	loop->slots = NULL;
 	loop->slot_count = 0;
 	if (loop->wake_fd >= 0)

@@ -92,7 +92,7 @@ static void every_address(uint16_t port, bool ipv6, struct sockaddr_storage *out
 
 static uint16_t port_of(int fd)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {0};
 	socklen_t len = sizeof(address);
 
 	if (getsockname(fd, (struct sockaddr *)(void *)&address, &len) < 0)
@@ -112,8 +112,8 @@ static void set_port(struct sockaddr_storage *address, uint16_t port)
 static int open_tcp(struct listener *listener, unsigned workers, char *error, size_t error_cap)
 {
 	const char *name = listener->address.text;
-	struct sockaddr_storage address;
-	socklen_t len;
+	struct sockaddr_storage address = {0};
+	socklen_t len = 0;
 
 	if (listener->address.host[0]) {
 		int result = resolve(&listener->address, &address, &len, error, error_cap);

@@ -45,7 +45,7 @@ struct pipe *pipe_take(struct pipe_pool *pool)
 		free(pipe);
 		return NULL;
 	}
-	(void)fcntl(fds[1], F_SETPIPE_SZ, PIPE_BYTES); /* refused: the default of 64 KiB works too */
+	(void)fcntl(fds[1], F_SETPIPE_SZ, (int)PIPE_BYTES); /* refused: the default of 64 KiB works too */
 	pipe->read_fd = fds[0];
 	pipe->write_fd = fds[1];
 	return pipe;

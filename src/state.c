@@ -27,7 +27,7 @@
 /* An absolute path outside our own choice: the XDG rule says that a relative one is to be ignored. */
 static const char *absolute_env(const char *name)
 {
-	const char *value = getenv(name); /* NOLINT(concurrency-mt-unsafe): start-up, one thread */
+	const char *value = getenv(name);
 
 	return value && value[0] == '/' ? value : NULL;
 }

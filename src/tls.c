@@ -446,7 +446,7 @@ static int failed(struct tls *tls, int ssl_error)
 	unsigned long code = ERR_peek_last_error();
 
 	if (ssl_error == SSL_ERROR_SYSCALL && tls->socket_error) {
-		tls->failure = strerrordesc_np(tls->socket_error);
+		tls->failure = strerror(tls->socket_error);
 		return -tls->socket_error;
 	}
 	if (ssl_error == SSL_ERROR_SSL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED)
@@ -479,7 +479,7 @@ enum tls_step tls_handshake(struct tls *tls)
 	if (flushed == -EAGAIN)
 		return TLS_WANT_WRITE;
 	if (flushed < 0) {
-		tls->failure = strerrordesc_np(-flushed);
+		tls->failure = strerror(-flushed);
 		return TLS_FAILED;
 	}
 	return ssl_error == SSL_ERROR_NONE ? TLS_DONE : TLS_WANT_READ;

@@ -28,11 +28,13 @@ static void accepted(struct event_source *source, int fd_or_errno)
 		(void)conn_accept(&worker->env, fd_or_errno, listener->tls);
 		return;
 	}
+	worker->accepting = false;
+	if (atomic_load(&worker->order) != WORKER_RUN) /* the listener was shut down under us */
+		return;
 	if (!worker->accept_failed)
 		log_warn("cannot accept connections: %s; raise the limit of open files (ulimit -n)",
 			 strerror(-fd_or_errno));
 	worker->accept_failed = true;
-	worker->accepting = false;
 	worker->accept_resume_ms = timer_now_ms() + ACCEPT_PAUSE_MS;
 }
 
@@ -89,7 +91,7 @@ static void *worker_main(void *arg)
 	while ((order = atomic_load(&worker->order)) != WORKER_STOP) {
 		if (order == WORKER_DRAIN && !worker->env.draining)
 			conn_drain(&worker->env);
-		if (worker->env.draining && worker->env.conns_count == 0)
+		if (worker->env.draining && conn_env_is_quiet(&worker->env))
 			atomic_store(&worker->idle, true);
 		uint64_t now_ms = timer_now_ms();
 		accept_update(worker, now_ms);

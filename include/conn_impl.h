@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn_impl.h: what conn.c (the states, top to bottom) and conn_life.c (accept, events, deadlines, close)
+ * share; nobody else includes it. Layer 3.
+ */
+#ifndef HEADGATE_CONN_IMPL_H
+#define HEADGATE_CONN_IMPL_H
+
+#include <netinet/in.h>
+
+#include "conn.h"
+#include "route.h"
+
+enum conn_state {
+	CONN_HANDSHAKE,
+	CONN_ARM,
+	CONN_HEAD,
+	CONN_CHECK,
+	CONN_BODY,
+	CONN_CONNECT,
+	CONN_EXCHANGE,
+	CONN_TUNNEL,
+	CONN_REPLY,
+	CONN_DRAIN,
+	CONN_STATE_COUNT,
+};
+
+enum conn_step { NEXT, WAIT, END };
+
+enum answer_phase {
+	ANSWER_HEAD,	/* reading its head */
+	ANSWER_INTERIM, /* a 1xx is leaving; another head follows */
+	ANSWER_BODY,	/* head and body are leaving */
+};
+
+enum connect_phase { CONNECT_START, CONNECT_SOCKET, CONNECT_TLS };
+
+/* What remains of a request after its head was checked; the head itself is gone by then. */
+struct exchange {
+	enum http_method method;
+	enum route_kind kind; /* as it is treated: HTTP/1.0 and chunked bodies make a stream of a message */
+	bool keep_alive;      /* the client would send another request */
+	bool legacy_tunnel;   /* a raw-stream 200 opens it */
+	bool expects_continue;
+	bool body_deadline;	       /* a body of known length that stands still is given up */
+	bool up_open;		       /* the request is still leaving */
+	bool keep_client, keep_engine; /* decided with the answer's head */
+	enum answer_phase phase;
+	int interim_count;
+	int status;		       /* of the answer, for the log */
+	size_t head_bytes;	       /* of the request's head in `held`, while it is being checked */
+	char upgrade_to[64];	       /* "" when no upgrade was asked for */
+	const struct token *principal; /* borrowed from env->tokens */
+	uint64_t started_ms;
+	char method_name[12]; /* for the log; cut */
+	char path[120];	      /* for the log, once the token was good; without the query; cut */
+};
+
+struct conn {
+	struct conn_env *env; /* borrowed */
+	enum conn_state state;
+	struct leg client, engine;
+	struct event_source client_event, engine_event;
+	unsigned want_client, want_engine; /* the interest that the present WAIT ends with */
+	struct timer timer;
+	struct http_scan scan; /* of the head that is being read, ours or the engine's */
+	struct buf *held;      /* owned; client bytes that belong to no approved request yet */
+	struct buf *answer;    /* owned; engine bytes of an incomplete answer head */
+	struct relay up, down;
+	struct exchange x;
+	enum connect_phase connect_phase;
+	bool tunnel_up_ended, tunnel_down_ended;
+	bool half_closed; /* the client's end was carried to the engine */
+	bool is_again;	  /* on env->again */
+	char peer[INET6_ADDRSTRLEN + 8];
+	TAILQ_ENTRY(conn) link, again_link;
+};
+
+/* Runs the handlers of the connection's states until one says WAIT or END. */
+enum conn_step conn_handle(struct conn *c);
+
+/* A deadline has passed: NEXT (the state is a new one, run it) or END. */
+enum conn_step conn_deadline(struct conn *c, enum timer_class class);
+
+/* Another turn after the others had theirs. */
+void conn_run_again_later(struct conn *c);
+
+/* Closes the engine leg; nothing happens when it is not open. */
+void conn_engine_close(struct conn *c);
+
+/* The handler of the engine leg's events. */
+void conn_engine_ready(struct event_source *source, unsigned ready);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * conn.c says what a connection does in each state; here is what makes it run: accept, the two
+ * event handlers, the queue of those that want another turn, deadlines, drain and close. A handler's
+ * END frees the connection at once; nothing here touches it afterwards, and event_remove() has taken
+ * back whatever event was on its way.
+ */
+#include "conn_impl.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void conn_engine_close(struct conn *c)
+{
+	if (!leg_is_open(&c->engine))
+		return;
+	event_remove(c->env->loop, &c->engine_event);
+	leg_close(&c->engine);
+}
+
+void conn_run_again_later(struct conn *c)
+{
+	if (c->is_again)
+		return;
+	c->is_again = true;
+	TAILQ_INSERT_TAIL(&c->env->again, c, again_link);
+}
+
+static void conn_free(struct conn *c)
+{
+	struct conn_env *env = c->env;
+
+	timer_stop(&env->timers, &c->timer);
+	if (c->is_again)
+		TAILQ_REMOVE(&env->again, c, again_link);
+	TAILQ_REMOVE(&env->conns, c, link);
+	env->conns_count--;
+	relay_fini(&c->up, &env->relay_pools);
+	relay_fini(&c->down, &env->relay_pools);
+	if (c->held)
+		explicit_bzero(c->held->data, c->held->end);
+	buf_give(&env->bufs, &c->held);
+	buf_give(&env->bufs, &c->answer);
+	conn_engine_close(c);
+	event_remove(env->loop, &c->client_event);
+	if (c->client.tls && tls_was_truncated(c->client.tls))
+		env->stats.truncated++;
+	leg_close(&c->client);
+	free(c);
+}
+
+static void conn_event(struct conn *c)
+{
+	if (conn_handle(c) == END) {
+		conn_free(c);
+		return;
+	}
+	event_want(c->env->loop, &c->client_event, c->want_client);
+	if (leg_is_open(&c->engine))
+		event_want(c->env->loop, &c->engine_event, c->want_engine);
+	/* Bytes that OpenSSL holds already make no event. */
+	if ((c->want_client & EVENT_IN && c->state != CONN_DRAIN && leg_has_pending(&c->client)) ||
+	    (c->want_engine & EVENT_IN && leg_is_open(&c->engine) && leg_has_pending(&c->engine)))
+		conn_run_again_later(c);
+}
+
+static void client_ready(struct event_source *source, unsigned ready)
+{
+	struct conn *c = container_of(source, struct conn, client_event);
+
+	(void)ready; /* whatever it is, the next read or write tells */
+	leg_readable(&c->client);
+	conn_event(c);
+}
+
+void conn_engine_ready(struct event_source *source, unsigned ready)
+{
+	struct conn *c = container_of(source, struct conn, engine_event);
+
+	(void)ready;
+	if (c->state == CONN_HEAD) { /* idle: it has closed, or says something that nobody asked for */
+		conn_engine_close(c);
+		return;
+	}
+	leg_readable(&c->engine);
+	conn_event(c);
+}
+
+static void name_peer(struct conn *c)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof(address);
+	char host[INET6_ADDRSTRLEN] = "?", port[8] = "?";
+
+	strlcpy(c->peer, "unix", sizeof(c->peer));
+	if (getpeername(c->client.fd, (struct sockaddr *)(void *)&address, &len) < 0 ||
+	    address.ss_family == AF_UNIX)
+		return;
+	(void)getnameinfo((struct sockaddr *)(void *)&address, len, host, sizeof(host), port, sizeof(port),
+			  NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(c->peer, sizeof(c->peer), strchr(host, ':') ? "[%.45s]:%.5s" : "%.45s:%.5s", host, port);
+}
+
+int conn_accept(struct conn_env *env, int fd, struct tls_server *server)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	struct tls *tls = server ? tls_accept(server, fd, &env->bufs) : NULL;
+	int one = 1;
+
+	if (!c || (server && !tls)) {
+		free(c);
+		tls_free(tls);
+		close(fd);
+		return -ENOMEM;
+	}
+	c->env = env;
+	leg_open(&c->client, fd, tls, !server);
+	leg_init(&c->engine);
+	relay_init(&c->up, &c->client, &c->engine);
+	relay_init(&c->down, &c->engine, &c->client);
+	c->engine_event.slot = EVENT_NO_SLOT;
+	c->client_event = (struct event_source){.fd = fd, .handler = client_ready, .slot = EVENT_NO_SLOT};
+	int result = event_add(env->loop, &c->client_event);
+	if (result < 0) {
+		leg_close(&c->client);
+		free(c);
+		return result;
+	}
+	if (server) {
+		/* Without NODELAY the second answer on a connection waits 40 ms for the client's ACK. */
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	}
+	name_peer(c);
+	TAILQ_INSERT_TAIL(&env->conns, c, link);
+	env->conns_count++;
+	env->stats.accepted++;
+	timer_start(&env->timers, &c->timer, TIMER_HANDSHAKE, timer_now_ms());
+	conn_event(c);
+	return 0;
+}
+
+void conn_run_again(struct conn_env *env)
+{
+	struct conn *last = TAILQ_LAST(&env->again, conn_list);
+	struct conn *c;
+
+	/* Those that come back meanwhile wait for the next round, after the events. */
+	do {
+		c = TAILQ_FIRST(&env->again);
+		if (!c)
+			return;
+		bool is_last = c == last;
+		TAILQ_REMOVE(&env->again, c, again_link);
+		c->is_again = false;
+		conn_event(c);
+		if (is_last)
+			return;
+	} while (true);
+}
+
+void conn_expire(struct conn_env *env)
+{
+	uint64_t now_ms = timer_now_ms();
+	struct timer *timer;
+
+	while ((timer = timers_expire(&env->timers, now_ms))) {
+		struct conn *c = container_of(timer, struct conn, timer);
+		if (conn_deadline(c, timer->class) == END)
+			conn_free(c);
+		else
+			conn_event(c);
+	}
+}
+
+void conn_drain(struct conn_env *env)
+{
+	struct conn *c, *next;
+
+	env->draining = true;
+	TAILQ_FOREACH_SAFE (c, &env->conns, link, next) {
+		if (c->state != CONN_HEAD || c->held)
+			continue;
+		(void)leg_end(&c->client); /* idle: nothing on the way that a close could destroy */
+		conn_free(c);
+	}
+}
+
+bool conn_env_is_quiet(const struct conn_env *env)
+{
+	const struct conn *c;
+
+	TAILQ_FOREACH (c, &env->conns, link)
+		if (c->state != CONN_DRAIN)
+			return false;
+	return true;
+}
+
+void conn_env_init(struct conn_env *env, const unsigned timeouts_ms[TIMER_CLASS_COUNT], bool may_splice)
+{
+	timers_init(&env->timers, timeouts_ms);
+	buf_pool_init(&env->bufs, 64);
+	pipe_pool_init(&env->pipes, 32);
+	env->relay_pools = (struct relay_pools){.bufs = &env->bufs, .pipes = may_splice ? &env->pipes : NULL};
+	TAILQ_INIT(&env->conns);
+	TAILQ_INIT(&env->again);
+}
+
+void conn_env_fini(struct conn_env *env)
+{
+	while (!TAILQ_EMPTY(&env->conns))
+		conn_free(TAILQ_FIRST(&env->conns));
+	buf_pool_fini(&env->bufs);
+	pipe_pool_fini(&env->pipes);
+}

@@ -1,0 +1,80 @@
+"""Starts and stops one headgate."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+READY = re.compile(rb"listening on tls://127\.0\.0\.1:(\d+)")
+REPORTS = ("ERROR: AddressSanitizer", "LeakSanitizer", "runtime error",
+           "WARNING: ThreadSanitizer")
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+
+class Gate:
+    started: list[Gate] = []
+
+    def __init__(self, binary: Path, event: str, home: Path, engine: Path, token: str) -> None:
+        self.state = home / "state"
+        self.log_path = home / "log"
+        self.out_path = home / "out"
+        self.ca = self.state / "ca.pem"
+        self.command = [str(binary), "serve", "--listen", "tls://127.0.0.1:0",
+                        "--engine", f"unix://{engine}", "--state", str(self.state),
+                        "--event", event, "--workers", "2", "--head-timeout", "2s"]
+        self.environment = {**os.environ, "DOCKER_API_TOKEN": token}
+        self.port = 0
+        Gate.started.append(self)
+        self.start()
+
+    def start(self) -> None:
+        """Start (again); the log goes on where it was."""
+        before = self.log_path.stat().st_size if self.log_path.exists() else 0
+        with open(self.log_path, "ab") as log, open(self.out_path, "ab") as out:
+            self.process = subprocess.Popen(self.command, env=self.environment, stderr=log,
+                                            stdout=out, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            ready = READY.search(self.log_path.read_bytes()[before:])
+            if ready:
+                self.port = int(ready[1])
+                return
+            if not self.alive():
+                break
+            time.sleep(0.02)
+        self.kill()
+        raise RuntimeError(f"headgate did not start (exit {self.process.returncode}):\n"
+                           + self.tail(30))
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        if self.alive():
+            self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int | None:
+        """SIGTERM; the exit code, or None if it had to be killed."""
+        if self.alive():
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
+
+    def log(self) -> str:
+        return (self.log_path.read_bytes() + self.out_path.read_bytes()).decode("latin-1")
+
+    def tail(self, lines: int = 15) -> str:
+        return "\n".join(self.log_path.read_text("latin-1").splitlines()[-lines:])
+
+    def reports(self) -> list[str]:
+        """The log's lines that a sanitizer wrote."""
+        return [line for line in self.log().splitlines() if any(r in line for r in REPORTS)]

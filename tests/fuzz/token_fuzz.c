@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tokens: the token file and the fields of a request. The first line of the input is the `token` field,
+ * the second Authorization, the rest a token file; each is handed over in a block of just its
+ * size. What token_line_write() writes must be read back as it was.
+ */
+#include "fuzz.h"
+#include "token.h"
+
+static struct span copy_span(struct span s)
+{
+	return (struct span){.ptr = fuzz_copy(s.ptr, s.len), .len = s.len};
+}
+
+static void free_span(struct span s)
+{
+	free((char *)(uintptr_t)s.ptr);
+}
+
+/* Takes a line off the front. */
+static struct span take_line(struct span *rest)
+{
+	const char *newline = rest->len ? memchr(rest->ptr, '\n', rest->len) : NULL;
+	struct span line = *rest;
+
+	if (newline)
+		line.len = (size_t)(newline - rest->ptr);
+	*rest = span_skip(*rest, newline ? line.len + 1 : line.len);
+	return line;
+}
+
+static bool lies_in(struct span part, const char *start, size_t len)
+{
+	return part.ptr >= start && part.ptr + part.len <= start + len;
+}
+
+static void try_fields(struct span token_field, struct span authorization)
+{
+	static const size_t caps[] = {0, 1, 16, TOKEN_SECRET_MAX_BYTES + 512};
+
+	for (size_t i = 0; i < ARRAY_SIZE(caps); i++) {
+		struct span token = copy_span(token_field), field = copy_span(authorization),
+			    secret = SPAN("x");
+		char *scratch = malloc(caps[i] ? caps[i] : 1);
+		bool found;
+
+		FUZZ_CHECK(scratch);
+		found = token_from_fields(token, field, scratch, caps[i], &secret);
+		FUZZ_CHECK(found == (secret.len != 0));
+		FUZZ_CHECK(secret.len <= TOKEN_SECRET_MAX_BYTES);
+		if (found)
+			FUZZ_CHECK(lies_in(secret, token.ptr, token.len) ||
+				   lies_in(secret, field.ptr, field.len) ||
+				   lies_in(secret, scratch, caps[i]));
+		if (token.len)
+			FUZZ_CHECK(!found || secret.ptr == token.ptr);
+		free(scratch);
+		free_span(token);
+		free_span(field);
+	}
+}
+
+/* Writes every token, reads the text and compares. */
+static void try_round_trip(const struct token_set *set)
+{
+	size_t cap = set->count * 256 + 1, used = 0, line_number;
+	char *text = malloc(cap);
+	struct token_set again = {0};
+	const char *reason;
+
+	FUZZ_CHECK(text);
+	for (size_t i = 0; i < set->count; i++) {
+		const char *created = i & 1 ? "2026-11-23T19:30:00Z" : NULL;
+		long length = token_line_write(&set->tokens[i], created, text + used, cap - used);
+
+		FUZZ_CHECK(length > 0);
+		used += (size_t)length;
+	}
+	FUZZ_CHECK(token_set_parse(&again, (struct span){.ptr = text, .len = used}, &line_number, &reason) ==
+		   0);
+	FUZZ_CHECK(again.count == set->count);
+	for (size_t i = 0; i < set->count; i++)
+		FUZZ_CHECK(memcmp(&again.tokens[i], &set->tokens[i], sizeof(again.tokens[i])) == 0);
+	token_set_fini(&again);
+	free(text);
+}
+
+static void try_file(struct span text, struct span secret)
+{
+	struct span copy = copy_span(text);
+	struct token_set set = {0};
+	const char *reason = NULL;
+	size_t line_number = 0, lines = 1;
+
+	for (size_t i = 0; i < copy.len; i++)
+		lines += copy.ptr[i] == '\n';
+	if (token_set_parse(&set, copy, &line_number, &reason)) {
+		FUZZ_CHECK(set.count == 0 && !set.tokens);
+		FUZZ_CHECK(reason && line_number >= 1 && line_number <= lines);
+	} else {
+		uint8_t digest[TOKEN_DIGEST_BYTES];
+		bool added;
+
+		try_round_trip(&set);
+		FUZZ_CHECK(!token_set_find(&set, (struct span){0}));
+		FUZZ_CHECK(token_digest(secret, digest) == 0);
+		added = token_set_add(&set, "fuzz-found", digest, TOKEN_ROLE_ADMIN) == 0;
+		if (added && secret.len)
+			FUZZ_CHECK(token_set_find(&set, secret) &&
+				   memcmp(token_set_find(&set, secret)->digest, digest, sizeof(digest)) == 0);
+	}
+	token_set_fini(&set);
+	free_span(copy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span rest = {.ptr = (const char *)data, .len = size};
+	struct span token_field = take_line(&rest), authorization = take_line(&rest);
+	bool name_ok = token_name_ok(token_field);
+
+	FUZZ_CHECK(!name_ok || (token_field.len && token_field.len <= TOKEN_NAME_MAX));
+	try_fields(token_field, authorization);
+	try_fields((struct span){0}, authorization);
+	try_file(rest, authorization);
+	return 0;
+}

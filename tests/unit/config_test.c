@@ -1,0 +1,725 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "config_option.h"
+
+TestSuite(config, .timeout = 30);
+
+/* The environment of the test at hand: name, value, name, value, NULL. */
+static const char *environment[16];
+
+static char *test_getenv(const char *name)
+{
+	for (size_t i = 0; environment[i]; i += 2)
+		if (strcmp(environment[i], name) == 0)
+			return (char *)(uintptr_t)environment[i + 1];
+	return NULL;
+}
+
+static struct config config;
+static char error[512];
+
+/* Parses a command line, words separated by single blanks ("~" stands for a blank in a word). */
+static enum config_result parse(const char *line)
+{
+	static char words[4096];
+	char *argv[64], *rest = words;
+	int argc = 1;
+
+	argv[0] = (char *)(uintptr_t) "serve";
+	cr_assert(strlcpy(words, line, sizeof(words)) < sizeof(words));
+	while (*line && rest && argc < 64) {
+		argv[argc] = strsep(&rest, " ");
+		for (char *c = argv[argc]; *c; c++)
+			if (*c == '~')
+				*c = ' ';
+		argc++;
+	}
+	memset(&config, 0x5a, sizeof(config));
+	return config_parse_serve(&config, argc, argv, test_getenv, error, sizeof(error));
+}
+
+static void assert_bad(const char *line, const char *wanted)
+{
+	cr_assert_eq(parse(line), CONFIG_BAD, "'%s' was accepted", line);
+	cr_assert_str_eq(error, wanted);
+}
+
+Test(config, defaults)
+{
+	cr_assert_eq(parse(""), CONFIG_OK, "%s", error);
+	cr_assert_str_eq(error, "");
+	cr_assert_eq(config.listen_count, 1);
+	cr_assert_eq(config.listen[0].scheme, CONFIG_TLS);
+	cr_assert_str_eq(config.listen[0].host, "");
+	cr_assert_eq(config.listen[0].port, 2376);
+	cr_assert_eq(config.engine.scheme, CONFIG_UNIX);
+	cr_assert_str_eq(config.engine.path, "/var/run/docker.sock");
+	cr_assert(!config.engine_cert_dir && !config.state_dir && !config.cert_file && !config.key_file);
+	cr_assert(!config.tokens_file && config.sans_count == 0);
+	cr_assert(!config.original_token && !config.original_token_file);
+	cr_assert_eq(config.workers, 0);
+	cr_assert(config.event == CONFIG_EVENT_AUTO && config.ktls == CONFIG_KTLS_AUTO);
+	cr_assert(config.mover == CONFIG_MOVER_AUTO && config.log_level == LOG_LEVEL_INFO);
+	cr_assert_eq(config.handshake_timeout_ms, 10000);
+	cr_assert_eq(config.head_timeout_ms, 30000);
+	cr_assert_eq(config.idle_timeout_ms, 600000);
+	cr_assert_eq(config.connect_timeout_ms, 10000);
+	cr_assert_eq(config.drain_timeout_ms, 30000);
+	cr_assert_eq(config.max_connections, 16384);
+}
+
+static bool text_is(const char *text, const char *wanted)
+{
+	return text && strcmp(text, wanted) == 0;
+}
+
+/* Says whether the option's value is in place; one for each option of the table. */
+struct option_row {
+	const char *name, *value, *other; /* `other` is good too, and different */
+	const char *with;		  /* what it needs beside it */
+};
+
+static const struct option_row options[] = {
+    {"listen", "tls://[::1]:443", "unix:///run/x", ""},
+    {"max-connections", "7", "8", ""},
+    {"engine", "tcp://h:2375", "unix:///y", ""},
+    {"engine-cert-dir", "/certs", "/other", " --engine tls://h:2376"},
+    {"state", "/s", "/t", ""},
+    {"cert", "/c", "/d", " --key /k"},
+    {"key", "/k", "/l", " --cert /c"},
+    {"san", "a.example", "10.0.0.1", ""},
+    {"tokens", "/tok", "/en", ""},
+    {"handshake-timeout", "1ms", "2s", ""},
+    {"head-timeout", "3", "4s", ""},
+    {"idle-timeout", "5m", "6h", ""},
+    {"connect-timeout", "7s", "8s", ""},
+    {"drain-timeout", "0", "9s", ""},
+    {"workers", "256", "1", ""},
+    {"event", "uring", "epoll", ""},
+    {"ktls", "on", "off", ""},
+    {"mover", "splice", "copy", ""},
+    {"log-level", "debug", "error", ""},
+};
+
+/* The value as the configuration holds it, as text. */
+static const char *value_now(const char *name)
+{
+	static char text[64];
+	const struct {
+		const char *name;
+		unsigned number;
+	} numbers[] = {
+	    {"max-connections", config.max_connections},
+	    {"handshake-timeout", config.handshake_timeout_ms},
+	    {"head-timeout", config.head_timeout_ms},
+	    {"idle-timeout", config.idle_timeout_ms},
+	    {"connect-timeout", config.connect_timeout_ms},
+	    {"drain-timeout", config.drain_timeout_ms},
+	    {"workers", config.workers},
+	    {"event", config.event},
+	    {"ktls", config.ktls},
+	    {"mover", config.mover},
+	    {"log-level", config.log_level},
+	};
+	const struct {
+		const char *name, *text;
+	} texts[] = {
+	    {"listen", config.listen_count == 1 ? config.listen[0].text : NULL},
+	    {"engine", config.engine.text},
+	    {"engine-cert-dir", config.engine_cert_dir},
+	    {"state", config.state_dir},
+	    {"cert", config.cert_file},
+	    {"key", config.key_file},
+	    {"san", config.sans_count == 1 ? config.sans[0] : NULL},
+	    {"tokens", config.tokens_file},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		if (strcmp(texts[i].name, name) == 0)
+			return texts[i].text;
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (strcmp(numbers[i].name, name) == 0)
+			snprintf(text, sizeof(text), "%u", numbers[i].number);
+	return text;
+}
+
+/* The same for a value as it is written. */
+static const char *value_wanted(const char *name, const char *value)
+{
+	static const char *const words[] = {"auto",   "uring", "epoll", "auto", "on",	"off",	"auto",
+					    "splice", "copy",  "error", "warn", "info", "debug"};
+	static const char *const kinds[] = {"event",	 "event",     "event",	  "ktls",  "ktls",
+					    "ktls",	 "mover",     "mover",	  "mover", "log-level",
+					    "log-level", "log-level", "log-level"};
+	static char text[64];
+	unsigned base = 0, ms;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (i && strcmp(kinds[i], kinds[i - 1]) != 0)
+			base = (unsigned)i;
+		if (strcmp(kinds[i], name) == 0 && strcmp(words[i], value) == 0) {
+			snprintf(text, sizeof(text), "%u", (unsigned)i - base);
+			return text;
+		}
+	}
+	if (strstr(name, "-timeout")) {
+		cr_assert_eq(config_duration_parse(value, &ms), 0);
+		snprintf(text, sizeof(text), "%u", ms);
+		return text;
+	}
+	return value;
+}
+
+static void assert_value(const struct option_row *row, const char *value)
+{
+	cr_assert(text_is(value_now(row->name), value_wanted(row->name, value)), "--%s %s: %s", row->name,
+		  value, value_now(row->name));
+}
+
+static const char *variable_of(const char *name)
+{
+	static char variable[64];
+	size_t length = (size_t)snprintf(variable, sizeof(variable), "HEADGATE_%s", name);
+
+	for (size_t i = 0; i < length; i++)
+		variable[i] = (char)(variable[i] == '-'	  ? '_'
+				     : variable[i] >= 'a' ? variable[i] - 32
+							  : variable[i]);
+	return variable;
+}
+
+Test(config, the_tests_know_every_option)
+{
+	size_t count;
+	const struct config_option *table = config_serve_options(&count);
+
+	cr_assert_eq(count, ARRAY_SIZE(options));
+	for (size_t i = 0; i < count; i++) {
+		cr_assert_str_eq(table[i].name, options[i].name);
+		cr_assert(strlen(table[i].name) + strlen("HEADGATE_") < CONFIG_NAME_CAP);
+	}
+}
+
+Test(config, every_option_by_flag)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		char line[256];
+
+		snprintf(line, sizeof(line), "--%s %s%s", options[i].name, options[i].value, options[i].with);
+		cr_assert_eq(parse(line), CONFIG_OK, "%s: %s", line, error);
+		assert_value(&options[i], options[i].value);
+		snprintf(line, sizeof(line), "--%s=%s%s", options[i].name, options[i].other, options[i].with);
+		cr_assert_eq(parse(line), CONFIG_OK, "%s: %s", line, error);
+		assert_value(&options[i], options[i].other);
+	}
+}
+
+Test(config, every_option_from_the_environment)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct option_row *row = &options[i];
+		char line[256];
+
+		environment[0] = variable_of(row->name);
+		environment[1] = row->value;
+		cr_assert_eq(parse(row->with + (*row->with == ' ')), CONFIG_OK, "%s: %s", row->name, error);
+		assert_value(row, row->value);
+		snprintf(line, sizeof(line), "--%s %s%s", row->name, row->other, row->with);
+		cr_assert_eq(parse(line), CONFIG_OK, "%s: %s", line, error);
+		assert_value(row, row->other);
+	}
+}
+
+Test(config, empty_variable_is_not_set)
+{
+	environment[0] = "HEADGATE_WORKERS";
+	environment[1] = "";
+	environment[2] = "DOCKER_API_TOKEN";
+	environment[3] = "";
+	environment[4] = "DOCKER_API_TOKEN_FILE";
+	environment[5] = "";
+	cr_assert_eq(parse(""), CONFIG_OK, "%s", error);
+	cr_assert_eq(config.workers, 0);
+	cr_assert(!config.original_token && !config.original_token_file);
+}
+
+Test(config, later_flag_wins)
+{
+	cr_assert_eq(parse("--workers 2 --workers=3 --engine tcp://h:1 --engine unix:///x"), CONFIG_OK);
+	cr_assert_eq(config.workers, 3);
+	cr_assert_eq(config.engine.scheme, CONFIG_UNIX);
+	cr_assert_str_eq(config.engine.host, "", "left over from the first");
+}
+
+Test(config, repeatable_options)
+{
+	environment[0] = "HEADGATE_LISTEN";
+	environment[1] = "tls://:1, unix:///run/a ,tls://[::]:3";
+	environment[2] = "HEADGATE_SAN";
+	environment[3] = "a.example, 10.0.0.1,::1";
+	cr_assert_eq(parse(""), CONFIG_OK, "%s", error);
+	cr_assert_eq(config.listen_count, 3);
+	cr_assert_str_eq(config.listen[1].path, "/run/a");
+	cr_assert_eq(config.listen[2].port, 3);
+	cr_assert_eq(config.sans_count, 3);
+	cr_assert_str_eq(config.sans[0], "a.example");
+	cr_assert_str_eq(config.sans[1], "10.0.0.1");
+	cr_assert_str_eq(config.sans[2], "::1");
+	cr_assert_str_eq(environment[3], "a.example, 10.0.0.1,::1", "the environment is not ours to change");
+	/* The command line takes the place of the list, it does not add to it. */
+	cr_assert_eq(parse("--listen tls://h:9 --listen=unix:///b --san x"), CONFIG_OK, "%s", error);
+	cr_assert_eq(config.listen_count, 2);
+	cr_assert_str_eq(config.listen[0].host, "h");
+	cr_assert_str_eq(config.listen[1].path, "/b");
+	cr_assert_eq(config.sans_count, 1);
+	cr_assert_str_eq(config.sans[0], "x");
+}
+
+Test(config, repeatable_options_have_a_limit)
+{
+	char line[2048] = "", list[2048] = "";
+
+	for (size_t i = 0; i < CONFIG_LISTEN_MAX; i++) {
+		strcat(line, "--listen tls://:1 ");
+		strcat(list, "tls://:1,");
+	}
+	line[strlen(line) - 1] = '\0';
+	cr_assert_eq(parse(line), CONFIG_OK, "%s", error);
+	cr_assert_eq(config.listen_count, CONFIG_LISTEN_MAX);
+	strcat(line, " --listen tls://:2");
+	assert_bad(line, "headgate serve: --listen: 'tls://:2' is one too many; there can be 16; "
+			 "try 'headgate serve --help'");
+	environment[0] = "HEADGATE_LISTEN";
+	environment[1] = strcat(list, "tls://:2");
+	assert_bad("", "headgate serve: HEADGATE_LISTEN: 'tls://:2' is one too many; there can be 16; "
+		       "try 'headgate serve --help'");
+}
+
+Test(config, san_list_has_a_limit)
+{
+	static char list[CONFIG_LIST_CAP + 16];
+
+	for (size_t i = 0; i < CONFIG_SAN_MAX; i++)
+		strcat(list, i ? ",n" : "n");
+	environment[0] = "HEADGATE_SAN";
+	environment[1] = list;
+	cr_assert_eq(parse(""), CONFIG_OK, "%s", error);
+	cr_assert_eq(config.sans_count, CONFIG_SAN_MAX);
+	strcat(list, ",n");
+	assert_bad("", "headgate serve: HEADGATE_SAN: 'n' is one too many; there can be 64; "
+		       "try 'headgate serve --help'");
+	memset(list, 'n', CONFIG_LIST_CAP);
+	assert_bad("",
+		   "headgate serve: HEADGATE_SAN: longer than 8191 characters; try 'headgate serve --help'");
+}
+
+Test(config, help_is_asked_for)
+{
+	cr_assert_eq(parse("--help"), CONFIG_HELP);
+	cr_assert_eq(parse("-h"), CONFIG_HELP);
+	cr_assert_eq(parse("--workers 2 --help --nonsense"), CONFIG_HELP);
+	cr_assert_eq(parse("--nonsense --help"), CONFIG_BAD);
+}
+
+/* Two rows, one error: what is on the command line, what the line says between name and remedy. */
+static const struct {
+	const char *line, *error;
+} errors[] = {
+    {"--workers x", "--workers: 'x' is not a number between 1 and 256"},
+    {"--workers 0", "--workers: '0' is not a number between 1 and 256"},
+    {"--workers=257", "--workers: '257' is not a number between 1 and 256"},
+    {"--workers -1", "--workers: '-1' is not a number between 1 and 256"},
+    {"--workers +1", "--workers: '+1' is not a number between 1 and 256"},
+    {"--workers ~1", "--workers: ' 1' is not a number between 1 and 256"},
+    {"--workers 1x", "--workers: '1x' is not a number between 1 and 256"},
+    {"--workers 0x1", "--workers: '0x1' is not a number between 1 and 256"},
+    {"--workers 99999999999999999999", "--workers: '99999999999999999999' is not a number between 1 and 256"},
+    {"--max-connections 0", "--max-connections: '0' is not a number between 1 and 1048576"},
+    {"--max-connections 1048577", "--max-connections: '1048577' is not a number between 1 and 1048576"},
+    {"--event urin", "--event: 'urin' is not one of auto, uring, epoll"},
+    {"--event URING", "--event: 'URING' is not one of auto, uring, epoll"},
+    {"--ktls yes", "--ktls: 'yes' is not one of auto, on, off"},
+    {"--mover tls", "--mover: 'tls' is not one of auto, splice, copy"},
+    {"--log-level loud", "--log-level: 'loud' is not one of error, warn, info, debug"},
+    {"--idle-timeout 0",
+     "--idle-timeout: '0' is not a time between 1ms and 24 days, like 500ms, 10s, 5m or 2h"},
+    {"--head-timeout 577h",
+     "--head-timeout: '577h' is not a time between 1ms and 24 days, like 500ms, 10s, 5m or 2h"},
+    {"--drain-timeout 1d",
+     "--drain-timeout: '1d' is not a time between 0 and 24 days, like 500ms, 10s, 5m or 2h"},
+    {"--workers", "--workers needs a value: NUMBER"},
+    {"--workers=", "--workers needs a value: NUMBER"},
+    {"--state --key", "--state needs a value: DIR"},
+    {"--listen tcp://:2375",
+     "--listen: 'tcp://:2375' would carry tokens in the clear; use tls://HOST:PORT or unix:///PATH"},
+    {"--listen https://x:1",
+     "--listen: 'https://x:1' is no address: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT"},
+    {"--listen tls://x", "--listen: 'tls://x' has no port: HOST:PORT"},
+    {"--engine tcp://:2375", "--engine: 'tcp://:2375' has no host: HOST:PORT"},
+    {"--engine tls://me:pass@h:1",
+     "--engine: the value has a user name or password in it, which an address cannot have"},
+    {"--engine /var/run/docker.sock",
+     "--engine: '/var/run/docker.sock' is no address: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT"},
+    {"--san a,b", "--san: 'a,b' is not a host name, an IPv4 or an IPv6 address"},
+    {"--san 1.2.3", "--san: '1.2.3' is not a host name, an IPv4 or an IPv6 address"},
+    {"--san fe80::1%eth0", "--san: 'fe80::1%eth0' is not a host name, an IPv4 or an IPv6 address"},
+    {"--cert /c", "--cert needs --key, the file with its private key"},
+    {"--key /k", "--key needs --cert, the file with the certificate"},
+    {"--engine-cert-dir /d", "--engine-cert-dir is for an engine at tls://HOST:PORT only"},
+    {"--engine-cert-dir /d --engine tcp://h:1", "--engine-cert-dir is for an engine at tls://HOST:PORT only"},
+    {"--engine tls://h:1",
+     "an engine at tls:// needs --engine-cert-dir, the directory with ca.pem, cert.pem and key.pem"},
+    {"--worker 2", "unknown option '--worker' (did you mean '--workers'?)"},
+    {"--wrokers=2", "unknown option '--wrokers' (did you mean '--workers'?)"},
+    {"-workers 2", "unknown option '-workers' (did you mean '--workers'?)"},
+    {"--Listen x", "unknown option '--Listen' (did you mean '--listen'?)"},
+    {"--token hg_secret", "unknown option '--token' (did you mean '--tokens'?)"},
+    {"--token=hg_secret", "unknown option '--token' (did you mean '--tokens'?)"},
+    {"--loglevel debug", "unknown option '--loglevel' (did you mean '--log-level'?)"},
+    {"--idle-time-out 5", "unknown option '--idle-time-out' (did you mean '--idle-timeout'?)"},
+    {"--password=secret", "unknown option '--password'"},
+    {"--", "unknown option '--'"},
+    {"-x", "unknown option '-x'"},
+    {"--=x", "unknown option '--'"},
+    {"x", "'x' is not an option"},
+    {"-", "'-' is not an option"},
+    {"--workers 2 3", "'3' is not an option"},
+};
+
+Test(config, errors)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		char wanted[512];
+
+		snprintf(wanted, sizeof(wanted), "headgate serve: %s; try 'headgate serve --help'",
+			 errors[i].error);
+		assert_bad(errors[i].line, wanted);
+	}
+}
+
+Test(config, empty_argument)
+{
+	char *argv[] = {(char *)(uintptr_t) "serve", (char *)(uintptr_t) "", NULL};
+
+	cr_assert_eq(config_parse_serve(&config, 2, argv, test_getenv, error, sizeof(error)), CONFIG_BAD);
+	cr_assert_str_eq(error, "headgate serve: '' is not an option; try 'headgate serve --help'");
+	cr_assert_eq(config_parse_serve(&config, 0, argv, test_getenv, error, sizeof(error)), CONFIG_OK);
+}
+
+Test(config, errors_name_the_variable)
+{
+	environment[0] = "HEADGATE_IDLE_TIMEOUT";
+	environment[1] = "soon";
+	assert_bad("", "headgate serve: HEADGATE_IDLE_TIMEOUT: 'soon' is not a time between 1ms and 24 days, "
+		       "like 500ms, 10s, 5m or 2h; try 'headgate serve --help'");
+	environment[0] = "HEADGATE_LISTEN";
+	environment[1] = "tls://:1,,tls://:2";
+	assert_bad("", "headgate serve: HEADGATE_LISTEN: nothing between two commas; "
+		       "try 'headgate serve --help'");
+	environment[1] = "tls://:1,";
+	assert_bad("", "headgate serve: HEADGATE_LISTEN: nothing between two commas; "
+		       "try 'headgate serve --help'");
+	environment[1] = "tls://:1 tls://:2";
+	cr_assert_eq(parse(""), CONFIG_BAD, "a list without commas");
+}
+
+Test(config, errors_are_one_printable_line)
+{
+	char line[4096];
+
+	cr_assert_eq(parse("--state /x \x1b[31m\nfoo"), CONFIG_BAD);
+	cr_assert_str_eq(error, "headgate serve: '?[31m?foo' is not an option; try 'headgate serve --help'");
+	memset(line, 'x', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	memcpy(line, "--event=", 8);
+	cr_assert_eq(parse(line), CONFIG_BAD);
+	cr_assert(strlen(error) < 200);
+	cr_assert_not_null(strstr(error, "xxx...' is not one of auto, uring, epoll; try"));
+	memcpy(line, "--eventX", 8);
+	cr_assert_eq(parse(line), CONFIG_BAD);
+	cr_assert(strlen(error) < 200);
+}
+
+Test(config, error_buffer_of_any_size)
+{
+	char *argv[] = {(char *)(uintptr_t) "serve", (char *)(uintptr_t) "--nonsense", NULL};
+
+	for (size_t cap = 0; cap < 100; cap++) {
+		char *small = malloc(cap ? cap : 1);
+
+		cr_assert_eq(config_parse_serve(&config, 2, argv, test_getenv, small, cap), CONFIG_BAD);
+		cr_assert(cap == 0 || strlen(small) < cap);
+		free(small);
+	}
+}
+
+Test(config, original_token)
+{
+	environment[0] = "DOCKER_API_TOKEN";
+	environment[1] = "0123";
+	cr_assert_eq(parse(""), CONFIG_OK);
+	cr_assert_eq(config.original_token, environment[1]);
+	environment[2] = "DOCKER_API_TOKEN_FILE";
+	environment[3] = "/run/secrets/token";
+	assert_bad("", "headgate serve: DOCKER_API_TOKEN and DOCKER_API_TOKEN_FILE are both set; keep one; "
+		       "try 'headgate serve --help'");
+	environment[0] = "X";
+	cr_assert_eq(parse(""), CONFIG_OK);
+	cr_assert(!config.original_token);
+	cr_assert_str_eq(config.original_token_file, "/run/secrets/token");
+}
+
+static const struct {
+	const char *text;
+	bool listener, ok;
+	enum config_scheme scheme;
+	const char *host_or_path;
+	uint16_t port;
+} addresses[] = {
+    {"unix:///var/run/docker.sock", false, true, CONFIG_UNIX, "/var/run/docker.sock", 0},
+    {"unix:///x", true, true, CONFIG_UNIX, "/x", 0},
+    {"tcp://127.0.0.1:2375", false, true, CONFIG_TCP, "127.0.0.1", 2375},
+    {"tls://docker-1.example.com:2376", false, true, CONFIG_TLS, "docker-1.example.com", 2376},
+    {"tls://tasks.my_service:65535", false, true, CONFIG_TLS, "tasks.my_service", 65535},
+    {"tls://[::1]:2376", false, true, CONFIG_TLS, "::1", 2376},
+    {"tls://[fe80::1%eth0]:2376", false, true, CONFIG_TLS, "fe80::1%eth0", 2376},
+    {"tls://[::ffff:1.2.3.4]:1", false, true, CONFIG_TLS, "::ffff:1.2.3.4", 1},
+    {"tls://:2376", true, true, CONFIG_TLS, "", 2376},
+    {"tls://h:0", true, true, CONFIG_TLS, "h", 0},
+    {"tcp://:1", true, true, CONFIG_TCP, "", 1},
+    {"tls://Host:00080", true, true, CONFIG_TLS, "Host", 80},
+    {"tls://h.:1", true, true, CONFIG_TLS, "h.", 1},
+    {.text = "", .ok = false},
+    {.text = "tls://"},
+    {.text = "tls://h"},
+    {.text = "tls://h:"},
+    {.text = "tls://h:0"},
+    {.text = "tls://:1"},
+    {.text = "tls://h:65536", .listener = true},
+    {.text = "tls://h:-1", .listener = true},
+    {.text = "tls://h:+1", .listener = true},
+    {.text = "tls://h:1x", .listener = true},
+    {.text = "tls://h:0x10", .listener = true},
+    {.text = "tls://h: 1", .listener = true},
+    {.text = "tls://h:1 ", .listener = true},
+    {.text = "tls://h:1\n", .listener = true},
+    {.text = " tls://h:1", .listener = true},
+    {.text = "tls://h:1/", .listener = true},
+    {.text = "tls://h:1/path", .listener = true},
+    {.text = "tls://h:000000000000000080", .listener = true},
+    {.text = "TLS://h:1", .listener = true},
+    {.text = "tls:/h:1", .listener = true},
+    {.text = "h:1", .listener = true},
+    {.text = "http://h:1", .listener = true},
+    {.text = "tls://::1:2376", .listener = true},
+    {.text = "tls://[::1]", .listener = true},
+    {.text = "tls://[::1]2376", .listener = true},
+    {.text = "tls://[::1", .listener = true},
+    {.text = "tls://[]:1", .listener = true},
+    {.text = "tls://[1.2.3.4]:1", .listener = true},
+    {.text = "tls://[::g]:1", .listener = true},
+    {.text = "tls://[::1%]:1", .listener = true},
+    {.text = "tls://[::1%a/b]:1", .listener = true},
+    {.text = "tls://[::1%sixteenlettersss]:1", .listener = true},
+    {.text = "tls://1.2.3:1", .listener = true},
+    {.text = "tls://1.2.3.256:1", .listener = true},
+    {.text = "tls://01.2.3.4:1", .listener = true},
+    {.text = "tls://12345:1", .listener = true},
+    {.text = "tls://*:1", .listener = true},
+    {.text = "tls://-h:1", .listener = true},
+    {.text = "tls://a..b:1", .listener = true},
+    {.text = "tls://.b:1", .listener = true},
+    {.text = "tls://a b:1", .listener = true},
+    {.text = "tls://user@h:1", .listener = true},
+    {.text = "tls://h\xc3\xa9:1", .listener = true},
+    {.text = "tls://a%41:1", .listener = true},
+    {.text = "unix://relative", .listener = true},
+    {.text = "unix://", .listener = true},
+    {.text = "unix:///", .listener = true},
+    {.text = "unix:////", .listener = true},
+    {.text = "unix:/x", .listener = true},
+    {.text = "unix:///a b", .listener = true},
+};
+
+Test(config, addresses)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
+		struct config_address address, before;
+		const char *reason = NULL;
+		int result;
+
+		memset(&address, 0x5a, sizeof(address));
+		before = address;
+		result = config_address_parse(&address, addresses[i].text, addresses[i].listener, &reason);
+		cr_assert_eq(result, addresses[i].ok ? 0 : -EINVAL, "%s: %s", addresses[i].text, reason);
+		if (!addresses[i].ok) {
+			cr_assert_not_null(reason, "%s", addresses[i].text);
+			cr_assert_eq(memcmp(&address, &before, sizeof(address)), 0, "%s", addresses[i].text);
+			continue;
+		}
+		cr_assert_eq(address.scheme, addresses[i].scheme);
+		cr_assert_eq(address.port, addresses[i].port);
+		cr_assert_str_eq(address.scheme == CONFIG_UNIX ? address.path : address.host,
+				 addresses[i].host_or_path);
+		cr_assert_str_eq(address.scheme == CONFIG_UNIX ? address.host : address.path, "");
+		cr_assert_str_eq(address.text, addresses[i].text);
+	}
+}
+
+Test(config, address_lengths)
+{
+	struct config_address address;
+	const char *reason;
+	char text[400];
+
+	for (size_t length = 2; length < 120; length++) {
+		snprintf(text, sizeof(text), "unix:///%0*d", (int)length - 1, 1);
+		text[7 + length] = '\0';
+		cr_assert_eq(config_address_parse(&address, text, false, &reason) == 0, length <= 107, "%zu",
+			     length);
+	}
+	for (size_t labels = 1; labels < 40; labels++) {
+		size_t used = (size_t)snprintf(text, sizeof(text), "tls://");
+
+		for (size_t i = 0; i < labels; i++)
+			used += (size_t)snprintf(text + used, sizeof(text) - used,
+						 i ? ".label%02zu" : "label%02zu", i);
+		snprintf(text + used, sizeof(text) - used, ":1");
+		cr_assert_eq(config_address_parse(&address, text, false, &reason) == 0, used - 6 <= 253, "%s",
+			     text);
+	}
+	snprintf(text, sizeof(text), "tls://%.*s:1", 63,
+		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	cr_assert_eq(config_address_parse(&address, text, false, &reason), 0);
+	snprintf(text, sizeof(text), "tls://%.*s:1", 64,
+		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	cr_assert_eq(config_address_parse(&address, text, false, &reason), -EINVAL);
+}
+
+static const struct {
+	const char *text;
+	int result;
+	unsigned ms;
+} durations[] = {
+    {"10s", 0, 10000},
+    {"5m", 0, 300000},
+    {"500ms", 0, 500},
+    {"2h", 0, 7200000},
+    {"7", 0, 7000},
+    {"0", 0, 0},
+    {"0ms", 0, 0},
+    {"007s", 0, 7000},
+    {"576h", 0, 2073600000},
+    {"2073600000ms", 0, 2073600000},
+    {"2073600", 0, 2073600000},
+    {"34560m", 0, 2073600000},
+    {"577h", -ERANGE, 0},
+    {"2073600001ms", -ERANGE, 0},
+    {"2073601", -ERANGE, 0},
+    {"34561m", -ERANGE, 0},
+    {"99999999999999999999s", -ERANGE, 0},
+    {"", -EINVAL, 0},
+    {"s", -EINVAL, 0},
+    {"-1s", -EINVAL, 0},
+    {"+1s", -EINVAL, 0},
+    {" 1s", -EINVAL, 0},
+    {"1 s", -EINVAL, 0},
+    {"1s ", -EINVAL, 0},
+    {"1S", -EINVAL, 0},
+    {"1.5s", -EINVAL, 0},
+    {"1e3", -EINVAL, 0},
+    {"1d", -EINVAL, 0},
+    {"1m30s", -EINVAL, 0},
+    {"0x10", -EINVAL, 0},
+    {"1mss", -EINVAL, 0},
+    {"ten", -EINVAL, 0},
+};
+
+Test(config, durations)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(durations); i++) {
+		unsigned ms = 12345;
+
+		cr_assert_eq(config_duration_parse(durations[i].text, &ms), durations[i].result, "'%s'",
+			     durations[i].text);
+		cr_assert_eq(ms, durations[i].result ? 12345 : durations[i].ms, "'%s': %u", durations[i].text,
+			     ms);
+	}
+}
+
+Test(config, edit_distance)
+{
+	cr_assert_eq(config_edit_distance(SPAN("workers"), SPAN("workers")), 0);
+	cr_assert_eq(config_edit_distance(SPAN("worker"), SPAN("workers")), 1);
+	cr_assert_eq(config_edit_distance(SPAN("wrokers"), SPAN("workers")), 1);
+	cr_assert_eq(config_edit_distance(SPAN("workerss"), SPAN("workers")), 1);
+	cr_assert_eq(config_edit_distance(SPAN("Workers"), SPAN("workers")), 1);
+	cr_assert_eq(config_edit_distance(SPAN("kitten"), SPAN("sitting")), 3);
+	cr_assert_eq(config_edit_distance(SPAN(""), SPAN("abc")), 3);
+	cr_assert_eq(config_edit_distance(SPAN("abc"), SPAN("")), 3);
+	cr_assert_eq(config_edit_distance(SPAN("ab"), SPAN("ba")), 1);
+	cr_assert_eq(config_edit_distance((struct span){.ptr = error, .len = 65}, SPAN("a")), SIZE_MAX);
+}
+
+/* What a function prints, as one string. */
+static char *printed(void (*print)(FILE *out))
+{
+	char *text = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
+
+	cr_assert_not_null(out);
+	print(out);
+	cr_assert_eq(fclose(out), 0);
+	return text;
+}
+
+Test(config, help_fits_and_names_every_option)
+{
+	char *text = printed(config_help_serve), flag[64];
+
+	cr_assert_eq(strncmp(text, "Usage: headgate serve ", 22), 0);
+	for (char *line = text; *line; line += strcspn(line, "\n") + 1) {
+		size_t length = strcspn(line, "\n");
+
+		cr_assert_leq(length, 79, "%.*s", (int)length, line);
+		cr_assert(length == 0 || line[length - 1] != ' ', "a blank at the end: %.*s", (int)length,
+			  line);
+		cr_assert_null(memchr(line, '\t', length));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		snprintf(flag, sizeof(flag), "\n  --%s ", options[i].name);
+		cr_assert_not_null(strstr(text, flag), "%s", options[i].name);
+	}
+	cr_assert_not_null(strstr(text, "HEADGATE_HEAD_TIMEOUT"));
+	cr_assert_not_null(strstr(text, "DOCKER_API_TOKEN "));
+	cr_assert_not_null(strstr(text, "DOCKER_API_TOKEN_FILE "));
+	cr_assert_not_null(strstr(text, "(default: unix:///var/run/docker.sock)"));
+	free(text);
+}
+
+Test(config, manual_names_every_option)
+{
+	char *text = printed(config_man_serve), item[64];
+
+	cr_assert_eq(strncmp(text, ".Bl ", 4), 0);
+	cr_assert_str_eq(text + strlen(text) - 5, "\n.El\n");
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		size_t used = (size_t)snprintf(item, sizeof(item), "\n.It Fl \\-");
+
+		for (const char *c = options[i].name; *c; c++)
+			used +=
+			    (size_t)snprintf(item + used, sizeof(item) - used, *c == '-' ? "\\%c" : "%c", *c);
+		cr_assert_not_null(strstr(text, item), "%s", options[i].name);
+	}
+	/* Every line that starts like a request is one we meant. */
+	for (char *line = text; *line; line += strcspn(line, "\n") + 1)
+		cr_assert(*line != '\'' && (*line != '.' || strchr("BIE", line[1])), "%.40s", line);
+	free(text);
+}

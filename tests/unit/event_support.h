@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * event_support.h: what the tests of the event loop share. Each test runs once for each back-end. A
+ * host that refuses io_uring fails half of them, unless HEADGATE_TEST_NO_URING=1 says that it may.
+ */
+#ifndef HEADGATE_EVENT_SUPPORT_H
+#define HEADGATE_EVENT_SUPPORT_H
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "event.h"
+
+/* A body that runs against an open loop of each back-end. */
+#define EVENT_TEST(suite, name)                                \
+	static void suite##_##name(struct event_loop *loop);   \
+	ParameterizedTestParameters(suite, name)               \
+	{                                                      \
+		static int backends[] = {0, 1};                \
+		return cr_make_param_array(int, backends, 2);  \
+	}                                                      \
+	ParameterizedTest(int *backend, suite, name)           \
+	{                                                      \
+		struct event_loop *loop = loop_open(*backend); \
+		suite##_##name(loop);                          \
+		event_close(loop);                             \
+	}                                                      \
+	static void suite##_##name(struct event_loop *loop)
+
+static inline struct event_loop *loop_open(int backend)
+{
+	const char *no_uring = getenv("HEADGATE_TEST_NO_URING");
+	struct event_loop *loop;
+	int error = 0;
+
+	if (backend == 0 && no_uring && strcmp(no_uring, "1") == 0)
+		cr_skip_test("HEADGATE_TEST_NO_URING=1");
+	loop = event_open(backend == 0 ? &event_uring_ops : &event_epoll_ops, &error);
+	cr_assert_not_null(loop, "%s: %s%s", backend == 0 ? "io_uring" : "epoll", strerror(-error),
+			   backend == 0 ? "; if this host refuses it, set HEADGATE_TEST_NO_URING=1" : "");
+	return loop;
+}
+
+/* A source that counts what is reported. */
+struct probe {
+	struct event_source source;
+	struct event_loop *loop;
+	unsigned calls, last;
+	void (*action)(struct probe *probe); /* what its handler does besides */
+	struct probe *other;		     /* for the action */
+};
+
+static inline void probe_handler(struct event_source *source, unsigned ready)
+{
+	struct probe *probe = container_of(source, struct probe, source);
+
+	probe->calls++;
+	probe->last = ready;
+	if (probe->action)
+		probe->action(probe);
+}
+
+static inline void probe_add(struct event_loop *loop, struct probe *probe, int fd, unsigned wanted)
+{
+	*probe = (struct probe){.source = {.fd = fd, .handler = probe_handler}, .loop = loop};
+	cr_assert_eq(event_add(loop, &probe->source), 0);
+	event_want(loop, &probe->source, wanted);
+}
+
+static inline long long clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* One wait that must succeed; returns how often the handler was called in it. */
+static inline unsigned calls_in_wait(struct event_loop *loop, struct probe *probe, int timeout_ms)
+{
+	unsigned before = probe->calls;
+
+	cr_assert_eq(event_wait(loop, timeout_ms), 0);
+	return probe->calls - before;
+}
+
+/* Waits until *count reaches `enough`; false after five seconds. */
+static inline bool wait_for(struct event_loop *loop, const unsigned *count, unsigned enough)
+{
+	long long until = clock_ms() + 5000;
+
+	while (*count < enough && clock_ms() < until)
+		cr_assert_eq(event_wait(loop, 100), 0);
+	return *count >= enough;
+}
+
+/*
+ * How many waits come back before their time while nothing is going on: a few late completions may
+ * come, a loop that spins has thousands.
+ */
+static inline unsigned early_returns(struct event_loop *loop)
+{
+	long long until = clock_ms() + 150;
+	unsigned early = 0;
+
+	for (;;) {
+		long long left = until - clock_ms();
+
+		if (left <= 0 || early > 1000)
+			return early;
+		cr_assert_eq(event_wait(loop, (int)left), 0);
+		if (clock_ms() < until)
+			early++;
+	}
+}
+#define QUIET_MAX 4
+
+static inline void pair_open(int fds[2])
+{
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+}
+
+/* As many descriptors as this host allows; at least `needed`. */
+static inline void files_raise(rlim_t needed)
+{
+	struct rlimit limit;
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	cr_assert_geq(limit.rlim_cur, needed, "needs a limit of %llu open files", (unsigned long long)needed);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+#endif
