@@ -45,6 +45,7 @@ struct config_address {
 struct config {
 	struct config_address listen[CONFIG_LISTEN_MAX]; /* --listen, default tls://:2376 */
 	size_t listen_count;
+	struct config_address admin;  /* --admin; text is empty when there is none */
 	struct config_address engine; /* --engine, default unix:///var/run/docker.sock */
 	const char *engine_cert_dir;  /* --engine-cert-dir: ca.pem, cert.pem, key.pem */
 	const char *state_dir;	      /* --state; NULL = /var/lib/headgate or $XDG_STATE_HOME/headgate */

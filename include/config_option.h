@@ -22,6 +22,7 @@ enum config_value_kind {
 	CONFIG_VALUE_WORD,     /* an enum whose values are the indices of `words` */
 	CONFIG_VALUE_LISTEN,   /* struct config_address */
 	CONFIG_VALUE_ENGINE,   /* struct config_address */
+	CONFIG_VALUE_ADMIN,    /* struct config_address */
 };
 
 struct config_option {

@@ -11,15 +11,17 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <openssl/crypto.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "config.h"
 #include "engine.h"
 #include "event.h"
@@ -34,6 +36,7 @@
 
 /* How often a certificate's end is looked at. */
 #define RENEWAL_CHECK_SECONDS 3600
+#define DRAIN_TICK_MS	      50
 
 /* Everything that lives as long as the command. */
 struct serve {
@@ -51,6 +54,8 @@ struct serve {
 	struct worker *workers; /* owned */
 	unsigned workers_count;
 	const struct event_ops *event_ops;
+	struct admin admin;
+	int signal_fd; /* owned */
 	char error[1024];
 };
 
@@ -284,34 +289,52 @@ static void renew_certificate(struct serve *serve, bool reload)
 		log_info("%s: new connections get this certificate from now on", serve->cert_file);
 }
 
-/* Until SIGTERM or SIGINT. */
-static void serve_signals(struct serve *serve, const sigset_t *signals)
+/* The next signal within that time, 0 when none came. Answers the admin listener meanwhile. */
+static int next_signal(struct serve *serve, int timeout_ms, bool draining)
 {
-	const struct timespec interval = {.tv_sec = RENEWAL_CHECK_SECONDS};
+	struct pollfd fds[] = {{.fd = serve->signal_fd, .events = POLLIN},
+			       {.fd = serve->admin.fd, .events = POLLIN}};
+	struct signalfd_siginfo info;
+
+	if (poll(fds, ARRAY_SIZE(fds), timeout_ms) <= 0)
+		return 0;
+	if (fds[1].revents)
+		admin_answer(&serve->admin, &serve->engine, draining);
+	if (!fds[0].revents || read(serve->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return 0;
+	return (int)info.ssi_signo;
+}
+
+/* Until SIGTERM or SIGINT. */
+static void serve_signals(struct serve *serve)
+{
+	time_t checked = time(NULL);
 
 	for (;;) {
-		int number = sigtimedwait(signals, NULL, &interval);
+		int number = next_signal(serve, RENEWAL_CHECK_SECONDS * 1000, false);
 		if (number == SIGTERM || number == SIGINT)
 			return;
+		if (number != SIGHUP && time(NULL) - checked < RENEWAL_CHECK_SECONDS)
+			continue;
+		checked = time(NULL);
 		renew_certificate(serve, number == SIGHUP);
 	}
 }
 
 /* Stops accepting and lets what runs finish; a second signal or the time-out ends it. */
-static void drain(const struct serve *serve, const sigset_t *signals)
+static void drain(struct serve *serve)
 {
-	const struct timespec tick = {.tv_nsec = 50000000L};
-	unsigned left_ms = serve->config.drain_timeout_ms;
+	uint64_t end_ms = timer_now_ms() + serve->config.drain_timeout_ms;
 
 	order_all(serve, WORKER_DRAIN);
 	for (size_t i = 0; i < serve->listeners_count; i++)
 		listener_stop(&serve->listeners[i]);
-	log_info("draining: no new connections; open exchanges have up to %u s", left_ms / 1000);
-	while (!all_idle(serve) && left_ms > 50) {
-		int number = sigtimedwait(signals, NULL, &tick);
+	log_info("draining: no new connections; open exchanges have up to %u s",
+		 serve->config.drain_timeout_ms / 1000);
+	while (!all_idle(serve) && timer_now_ms() < end_ms) {
+		int number = next_signal(serve, DRAIN_TICK_MS, true);
 		if (number == SIGTERM || number == SIGINT)
 			break;
-		left_ms -= 50;
 	}
 }
 
@@ -327,6 +350,8 @@ static int serve_prepare(struct serve *serve)
 		result = choose_event(serve);
 	if (result == 0)
 		result = prepare_listeners(serve);
+	if (result == 0 && serve->config.admin.text[0])
+		result = admin_open(&serve->admin, &serve->config.admin, serve->error, sizeof(serve->error));
 	return result;
 }
 
@@ -338,6 +363,9 @@ static void serve_fini(struct serve *serve)
 	free(serve->workers);
 	for (size_t i = 0; i < serve->listeners_count; i++)
 		listener_close(&serve->listeners[i]);
+	admin_close(&serve->admin);
+	if (serve->signal_fd >= 0)
+		close(serve->signal_fd);
 	tls_server_free(serve->tls);
 	engine_fini(&serve->engine);
 	token_set_fini(&serve->tokens);
@@ -345,24 +373,32 @@ static void serve_fini(struct serve *serve)
 	free(serve);
 }
 
-/* Every thread inherits this mask; only the main thread takes these signals, by sigtimedwait(). */
-static void block_signals(sigset_t *signals)
+/* Every thread inherits this mask; the main thread reads these signals from a descriptor. */
+static int block_signals(struct serve *serve)
 {
-	sigemptyset(signals);
-	sigaddset(signals, SIGTERM);
-	sigaddset(signals, SIGINT);
-	sigaddset(signals, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, signals, NULL);
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN); /* splice(2) has no MSG_NOSIGNAL */
+	serve->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (serve->signal_fd >= 0)
+		return 0;
+	snprintf(serve->error, sizeof(serve->error), "signalfd: %s", strerror(errno));
+	return -errno;
 }
 
 int cmd_serve(int argc, char **argv)
 {
 	struct serve *serve = calloc(1, sizeof(*serve));
-	sigset_t signals;
 
 	if (!serve)
 		return EXIT_FAILURE;
+	serve->signal_fd = -1;
+	admin_init(&serve->admin);
 	switch (config_parse_serve(&serve->config, argc, argv, getenv, serve->error, sizeof(serve->error))) {
 	case CONFIG_HELP:
 		config_help_serve(stdout);
@@ -383,9 +419,10 @@ int cmd_serve(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_set_level(serve->config.log_level);
-	block_signals(&signals);
 	raise_file_limit(&serve->config);
-	int result = serve_prepare(serve);
+	int result = block_signals(serve);
+	if (result == 0)
+		result = serve_prepare(serve);
 	if (result == 0)
 		result = start_workers(serve);
 	if (result < 0) {
@@ -395,8 +432,8 @@ int cmd_serve(int argc, char **argv)
 	}
 	report_engine(serve);
 	report_ready(serve);
-	serve_signals(serve, &signals);
-	drain(serve, &signals);
+	serve_signals(serve);
+	drain(serve);
 	serve_fini(serve);
 	log_info("stopped");
 	return EXIT_SUCCESS;

@@ -232,6 +232,8 @@ static int set_address(struct config_address *address, const struct config_optio
 	if (listener && address->scheme == CONFIG_TCP)
 		return reason_write(reason,
 				    "would carry tokens in the clear; use tls://HOST:PORT or unix:///PATH");
+	if (option->kind == CONFIG_VALUE_ADMIN && address->scheme == CONFIG_TLS)
+		return reason_write(reason, "cannot be TLS; use tcp://127.0.0.1:PORT or unix:///PATH");
 	return 0;
 }
 
@@ -302,6 +304,7 @@ int config_value_set(struct config *config, const struct config_option *option, 
 	switch (option->kind) {
 	case CONFIG_VALUE_LISTEN:
 	case CONFIG_VALUE_ENGINE:
+	case CONFIG_VALUE_ADMIN:
 		error = set_address(&address, option, value, reason);
 		from = &address;
 		size = sizeof(address);

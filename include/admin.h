@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * admin.h: the admin listener, for health checks and load balancers: no token, no engine data, plain
+ * HTTP. Meant for loopback or a unix socket. Served by the main thread, one short request at a time.
+ *
+ *     GET /health  200 as long as the program runs
+ *     GET /ready   200 when it takes new clients and the engine can be reached, else 503 with the reason
+ *
+ * Layer 4.
+ */
+#ifndef HEADGATE_ADMIN_H
+#define HEADGATE_ADMIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "compiler.h"
+#include "config.h"
+#include "engine.h"
+#include "listener.h"
+
+struct admin {
+	struct listener listener; /* owned */
+	int fd;			  /* to poll for reading; -1 when there is none */
+};
+
+/* No admin listener. */
+void admin_init(struct admin *admin);
+
+/* Binds and listens. 0 or -errno with a one-line `error`. */
+int admin_open(struct admin *admin, const struct config_address *address, char *error, size_t error_cap);
+void admin_close(struct admin *admin);
+
+/* Answers one waiting connection; a client that says nothing holds the caller for a second at most. */
+void admin_answer(const struct admin *admin, const struct engine *engine, bool draining);
+
+#endif

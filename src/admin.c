@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#include "admin.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http.h"
+#include "span.h"
+
+#define ADMIN_TIMEOUT_MS 1000
+#define ADMIN_HEAD_BYTES 4096
+
+void admin_init(struct admin *admin)
+{
+	*admin = (struct admin){.fd = -1};
+}
+
+int admin_open(struct admin *admin, const struct config_address *address, char *error, size_t error_cap)
+{
+	int result = listener_open(&admin->listener, address, 1, error, error_cap);
+
+	if (result == 0)
+		admin->fd = admin->listener.fds[0];
+	return result;
+}
+
+void admin_close(struct admin *admin)
+{
+	listener_close(&admin->listener);
+	admin_init(admin);
+}
+
+/* Whether the engine takes connections; `text` says why not. */
+static bool engine_answers(const struct engine *engine, char *text, size_t text_cap)
+{
+	int fd = -1;
+	int result = engine_connect(engine, &fd);
+	struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
+
+	if (result == -EINPROGRESS)
+		result = poll(&pollfd, 1, ADMIN_TIMEOUT_MS) == 1 ? engine_connected(fd) : -ETIMEDOUT;
+	if (fd >= 0)
+		close(fd);
+	if (result < 0)
+		engine_trouble(engine, false, result, NULL, text, text_cap);
+	return result == 0;
+}
+
+/* One read: what asks for health sends its head in one piece, or is not worth waiting for. */
+static bool read_request(int fd, struct http_request *request, char head[ADMIN_HEAD_BYTES])
+{
+	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+	struct http_scan scan = {0};
+	enum http_refusal refusal;
+	size_t head_bytes;
+
+	if (poll(&pollfd, 1, ADMIN_TIMEOUT_MS) != 1)
+		return false;
+	ssize_t n = recv(fd, head, ADMIN_HEAD_BYTES, 0);
+	return n > 0 && http_scan(&scan, head, (size_t)n, &head_bytes, &refusal) == HTTP_OK &&
+	       http_parse_request(request, head, head_bytes, &refusal) == HTTP_OK;
+}
+
+static void send_text(int fd, int status, const char *text, bool head_only)
+{
+	char answer[1024];
+	int n = snprintf(answer, sizeof(answer),
+			 "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\nConnection: "
+			 "close\r\n\r\n%s\n",
+			 status, http_status_text(status), strlen(text) + 1, head_only ? "" : text);
+
+	if (n > 0 && (size_t)n < sizeof(answer))
+		(void)send(fd, answer, (size_t)n - (head_only ? 1 : 0), MSG_NOSIGNAL);
+}
+
+void admin_answer(const struct admin *admin, const struct engine *engine, bool draining)
+{
+	char head[ADMIN_HEAD_BYTES], text[512] = "ok";
+	int fd = accept4(admin->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct http_request *request = fd >= 0 ? calloc(1, sizeof(*request)) : NULL;
+	int status = 200;
+
+	if (request && !read_request(fd, request, head)) {
+		send_text(fd, 400, "not a request", false);
+	} else if (request) {
+		bool is_get = request->method == HTTP_GET || request->method == HTTP_HEAD;
+		bool ready = span_eq(request->path, SPAN("/ready"));
+		if (!is_get || (!ready && !span_eq(request->path, SPAN("/health")))) {
+			status = 404;
+			strlcpy(text, "there are GET /health and GET /ready", sizeof(text));
+		} else if (ready && draining) {
+			status = 503;
+			strlcpy(text, "draining", sizeof(text));
+		} else if (ready && !engine_answers(engine, text, sizeof(text))) {
+			status = 503;
+		}
+		send_text(fd, status, text, request->method == HTTP_HEAD);
+	}
+	free(request);
+	if (fd >= 0)
+		close(fd);
+}
