@@ -63,6 +63,12 @@ enum tls_step tls_handshake(struct tls *tls);
 /* Why the last call failed, for the log; never NULL. Valid until the next call on this connection. */
 const char *tls_failure(const struct tls *tls);
 
+/*
+ * While request heads with tokens are read, OpenSSL wipes its copy of what it decrypted. A bulk transfer
+ * does without; off at the start.
+ */
+void tls_expect_secrets(struct tls *tls, bool secrets);
+
 /* "TLSv1.3 TLS_AES_128_GCM_SHA256"-like parts, for the log; static strings. */
 const char *tls_version(const struct tls *tls);
 const char *tls_cipher(const struct tls *tls);

@@ -200,6 +200,8 @@ static enum conn_step state_handshake(struct conn *c)
 static enum conn_step state_arm(struct conn *c)
 {
 	c->scan = (struct http_scan){0};
+	if (c->client.tls)
+		tls_expect_secrets(c->client.tls, true);
 	deadline(c, TIMER_HEAD);
 	c->state = CONN_HEAD;
 	return NEXT;
@@ -371,6 +373,8 @@ static enum conn_step state_check(struct conn *c)
 	if (request->upgrade && request->framing == HTTP_FRAMING_CHUNKED)
 		return refuse(c, 400, "an Upgrade with a chunked body is not allowed");
 	enum http_connection connection = classify(c, request);
+	if (c->client.tls && c->x.kind != ROUTE_MESSAGE) /* the last request here: no further token comes */
+		tls_expect_secrets(c->client.tls, false);
 	return compose_request(c, request, connection);
 }
 
@@ -483,12 +487,16 @@ static enum conn_step state_connect(struct conn *c)
 
 /* ---- EXCHANGE: the request, up ---- */
 
-/* The request cannot be completed: the engine must not take what it got for the whole of it. */
+/*
+ * The request cannot be completed. The engine must not take what it got for the whole of it, so it gets
+ * no end; if it has answered already, that answer is still delivered.
+ */
 static enum conn_step request_broke(struct conn *c, const char *message)
 {
 	if (c->x.phase == ANSWER_BODY) {
-		log_exchange(c, message);
-		return END;
+		c->x.up_open = false;
+		c->half_closed = true;
+		return WAIT;
 	}
 	event_remove(c->env->loop, &c->engine_event);
 	leg_abort(&c->engine);
@@ -711,6 +719,12 @@ static enum conn_step answer_done(struct conn *c)
 	return NEXT;
 }
 
+/* A TLS engine's FIN without close_notify: somebody on the way may have cut the answer short. */
+static bool engine_was_truncated(const struct conn *c)
+{
+	return c->engine.tls && tls_was_truncated(c->engine.tls);
+}
+
 static enum conn_step move_answer(struct conn *c)
 {
 	switch (relay_step(&c->down, &c->env->relay_pools, STEP_BUDGET_BYTES)) {
@@ -729,7 +743,7 @@ static enum conn_step move_answer(struct conn *c)
 		c->x.phase = ANSWER_HEAD;
 		return NEXT;
 	case RELAY_ENDED:
-		if (c->down.body.framing == HTTP_FRAMING_CLOSE)
+		if (c->down.body.framing == HTTP_FRAMING_CLOSE && !engine_was_truncated(c))
 			return answer_done(c);
 		return engine_broke(c, 0, "it ended in the middle of its answer");
 	case RELAY_BAD:
@@ -781,6 +795,8 @@ static enum conn_step tunnel_direction(struct conn *c, struct relay *relay, bool
 		want(c, relay->to, EVENT_OUT);
 		return WAIT;
 	case RELAY_ENDED:
+		if (relay->from == &c->engine && engine_was_truncated(c))
+			return END;
 		result = leg_end(relay->to);
 		if (result == -EAGAIN) {
 			want(c, relay->to, EVENT_OUT);

@@ -178,12 +178,17 @@ static bool uring_loop_forget(struct event_loop *loop, struct event_source *sour
 
 /* ---- what is submitted ---- */
 
-/* NULL when the kernel takes nothing at the moment: try again in the next wait, after reaping. */
+/*
+ * NULL when the kernel takes nothing at the moment: try again in the next wait, after reaping. What
+ * is submitted early may complete at once, and then the wait itself finds something in the ring and
+ * asks for no more: so it is here that late completions are collected, or many ready sources would
+ * starve the others.
+ */
 static struct io_uring_sqe *submission(struct uring_loop *uring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
 
-	if (!sqe && io_uring_submit(&uring->ring) >= 0)
+	if (!sqe && io_uring_submit_and_get_events(&uring->ring) >= 0)
 		sqe = io_uring_get_sqe(&uring->ring);
 	return sqe;
 }
@@ -200,7 +205,7 @@ static bool arm_poll(struct uring_loop *uring, int fd, unsigned poll_bits, uint6
 }
 
 /*
- * With O_NONBLOCK on the listener an accept says -EAGAIN at once instead of waiting for a connection.
+ * With O_NONBLOCK on the listener an accept may say -EAGAIN at once (older kernels) instead of waiting.
  * What cannot be read or changed here, the accept itself reports.
  */
 static void listener_block(int fd)

@@ -97,7 +97,7 @@ void log_write(enum log_level level, const char *format, ...)
 	length = vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	if (length < 0)
-		strcpy(message, "(a record that could not be formatted)");
+		strlcpy(message, "(a record that could not be formatted)", sizeof(message));
 
 	used = write_prefix(record, sizeof(record), level);
 	whole = append_escaped(record, &used, limit, message);

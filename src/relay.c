@@ -25,6 +25,8 @@
 
 /* Below this, copying is cheaper than two splices. */
 #define SPLICE_MIN_BYTES ((uint64_t)65536)
+/* What a read costs beside its bytes, in bytes that could be moved in that time. */
+#define READ_COST_BYTES ((size_t)512)
 
 static const char *const mover_names[] = {"tls", "copy", "splice"};
 static_assert(ARRAY_SIZE(mover_names) == RELAY_MOVER_COUNT, "one name a mover");
@@ -138,6 +140,15 @@ static enum relay_result no_bytes(struct relay *relay, ssize_t n)
 	return RELAY_FROM_FAILED;
 }
 
+/* A read costs something even when it gives one byte: a peer with tiny records must not hold up the others.
+ */
+static void charge(size_t *budget, size_t len)
+{
+	size_t cost = len + READ_COST_BYTES;
+
+	*budget -= cost < *budget ? cost : *budget;
+}
+
 /* How much may be read at once: never beyond the end of a body of known length. */
 static size_t read_limit(const struct relay *relay, size_t budget)
 {
@@ -168,7 +179,7 @@ static enum relay_result fill_buf(struct relay *relay, const struct relay_pools 
 			break;
 		}
 		relay->buf->end += (size_t)n;
-		*budget -= (size_t)n;
+		charge(budget, (size_t)n);
 		walk(relay, (size_t)n);
 	}
 	if (buf_used(relay->buf) == 0) {
@@ -201,7 +212,7 @@ static enum relay_result fill_pipe(struct relay *relay, const struct relay_pools
 	body_skip(&relay->body, (uint64_t)n);
 	relay->moved_bytes += (uint64_t)n;
 	relay->body_ended = body_is_done(&relay->body);
-	*budget -= (size_t)n < *budget ? (size_t)n : *budget;
+	charge(budget, (size_t)n);
 	return RELAY_AGAIN;
 }
 

@@ -485,6 +485,14 @@ enum tls_step tls_handshake(struct tls *tls)
 	return ssl_error == SSL_ERROR_NONE ? TLS_DONE : TLS_WANT_READ;
 }
 
+void tls_expect_secrets(struct tls *tls, bool secrets)
+{
+	if (secrets)
+		SSL_set_options(tls->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+	else
+		SSL_clear_options(tls->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
 const char *tls_failure(const struct tls *tls)
 {
 	return tls->failure;
@@ -511,14 +519,18 @@ ssize_t tls_read(struct tls *tls, void *data, size_t len)
 
 	ERR_clear_error();
 	tls->socket_error = 0;
-	if (SSL_read_ex(tls->ssl, data, len, &n) == 1)
-		return (ssize_t)n;
-	int ssl_error = SSL_get_error(tls->ssl, 0);
+	int done = SSL_read_ex(tls->ssl, data, len, &n);
+	int ssl_error = done == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, done);
+	if (tls->out) /* an answer to a KeyUpdate, or what a slow peer has not taken yet */
+		(void)out_send(tls);
 	switch (ssl_error) {
+	case SSL_ERROR_NONE:
+		return (ssize_t)n;
 	case SSL_ERROR_WANT_READ:
-	case SSL_ERROR_WANT_WRITE: /* a KeyUpdate's answer must leave first; the flush comes with the next
-				      write */
 		return -EAGAIN;
+	case SSL_ERROR_WANT_WRITE: /* tls_write() leaves room for dozens of such answers */
+		tls->failure = "the peer floods with KeyUpdates and does not read";
+		return -EPROTO;
 	case SSL_ERROR_ZERO_RETURN:
 		tls->truncated = tls->fin;
 		return 0;

@@ -18,6 +18,7 @@ STOP_SECONDS = 30.0
 
 class Gate:
     started: list[Gate] = []
+    over = False  # set when the run was told to stop
 
     def __init__(self, binary: Path, event: str, home: Path, engine: Path, token: str) -> None:
         self.state = home / "state"
@@ -29,15 +30,19 @@ class Gate:
                         "--event", event, "--workers", "2", "--head-timeout", "2s"]
         self.environment = {**os.environ, "DOCKER_API_TOKEN": token}
         self.port = 0
-        Gate.started.append(self)
         self.start()
 
     def start(self) -> None:
         """Start (again); the log goes on where it was."""
+        if Gate.over:
+            raise RuntimeError("told to stop")
         before = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log, open(self.out_path, "ab") as out:
             self.process = subprocess.Popen(self.command, env=self.environment, stderr=log,
-                                            stdout=out, stdin=subprocess.DEVNULL)
+                                            stdout=out, stdin=subprocess.DEVNULL,
+                                            start_new_session=True)
+        if self not in Gate.started:
+            Gate.started.append(self)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             ready = READY.search(self.log_path.read_bytes()[before:])
@@ -58,6 +63,13 @@ class Gate:
         if self.alive():
             self.process.kill()
         self.process.wait()
+
+    @classmethod
+    def kill_all(cls) -> None:
+        """From a signal handler: no waiting, nobody starts another one."""
+        cls.over = True
+        for gate in cls.started:
+            gate.process.kill()
 
     def stop(self) -> int | None:
         """SIGTERM; the exit code, or None if it had to be killed."""

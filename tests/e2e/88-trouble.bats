@@ -54,7 +54,7 @@ own_engine() {
 }
 
 @test "a socket that headgate may not open" {
-	chmod 755 "$WORK"
+	chmod 711 "$WORK"
 	mkdir -m 777 "$WORK/p" "$WORK/bin"
 	# The build may lie where others cannot look.
 	cp "$HEADGATE_BIN" "$WORK/bin/headgate"

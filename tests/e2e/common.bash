@@ -5,7 +5,7 @@
 # straight from the engine. Each test adds a check of its own on the content, since two empty outputs are the same too.
 #
 # The run script has started the engine and headgate and exported: DOCKER, ENGINE_DIR, DIRECT_CONFIG, PROXY_DIR, EVENT,
-# SUITE, E2E_DIR (this directory), IMAGE (a busybox), SILENCE_S.
+# SUITE, LEG (its temporary directory), E2E_DIR (this one), IMAGE (a busybox), SILENCE_S.
 
 # shellcheck source=tests/support/proxy.bash
 source "$E2E_DIR/../support/proxy.bash"
@@ -13,7 +13,7 @@ source "$E2E_DIR/../support/proxy.bash"
 setup() {
 	proxy_use "$PROXY_DIR"
 	N=hg$BATS_TEST_NUMBER-$(od -An -tx2 -N4 /dev/urandom | tr -d ' ')
-	WORK=$(mktemp -d /tmp/headgate-t.XXXXXX)
+	WORK=$(mktemp -d "$LEG/t.XXXXXX")
 	cd "$WORK" || return
 	NORM=
 	STDIN=/dev/null

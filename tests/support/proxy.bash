@@ -29,6 +29,7 @@ docker_config() {
 	else
 		echo '{}'
 	fi >"$dir/config.json"
+	chmod 600 "$dir/config.json"
 	ln -sfn "$(dirname "$DOCKER")/cli-plugins" "$dir/cli-plugins"
 }
 

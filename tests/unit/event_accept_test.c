@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Accepting, waking, time-outs and the loop's own life. Readiness: event_test.c. */
-#include <arpa/inet.h>
+/* Accepting, waking, time-outs and the loop's own life. Readiness: event_test.c, event_many_test.c. */
 #include <dirent.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>

@@ -6,10 +6,12 @@
 #ifndef HEADGATE_EVENT_SUPPORT_H
 #define HEADGATE_EVENT_SUPPORT_H
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -126,6 +128,49 @@ static inline unsigned early_returns(struct event_loop *loop)
 static inline void pair_open(int fds[2])
 {
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+}
+
+/* A TCP connection over loopback. */
+static inline void tcp_open(int fds[2])
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	cr_assert_eq(bind(listener, (struct sockaddr *)&address, size), 0);
+	cr_assert_eq(listen(listener, 1), 0);
+	cr_assert_eq(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+	fds[1] = socket(AF_INET, SOCK_STREAM, 0);
+	cr_assert_eq(connect(fds[1], (struct sockaddr *)&address, size), 0);
+	fds[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	cr_assert_geq(fds[0], 0);
+	close(listener);
+}
+
+static inline void tcp_reset(int fd)
+{
+	struct linger linger = {.l_onoff = 1};
+
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	close(fd);
+}
+
+static inline void fill(int fd)
+{
+	static const char zeroes[65536];
+
+	while (write(fd, zeroes, sizeof(zeroes)) > 0)
+		;
+	cr_assert_eq(errno, EAGAIN);
+}
+
+static inline void drain(int fd)
+{
+	char bytes[65536];
+
+	while (read(fd, bytes, sizeof(bytes)) > 0)
+		;
+	cr_assert_eq(errno, EAGAIN);
 }
 
 /* As many descriptors as this host allows; at least `needed`. */
