@@ -45,6 +45,7 @@ LIB_SRC := $(filter-out src/main.c,$(wildcard src/*.c))
 LIB_OBJ := $(LIB_SRC:src/%.c=$B/%.o)
 UNIT_SRC := $(wildcard tests/unit/*.c)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
+UNIT_OBJ := $(if $(filter thread,$(SANITIZER)),$B/criterion_arena.o)
 
 .PHONY: all run test unit lint fuzz format install uninstall clean compile_commands man
 
@@ -63,10 +64,15 @@ $B/%.o: src/%.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$B/unit/%: tests/unit/%.c $B/libheadgate.a
+$B/%.o: tests/support/%.c Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(HG_LDFLAGS) $(LDFLAGS) -o $@ $< $B/libheadgate.a $(HG_LIBS) -lcriterion
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$B/unit/%: tests/unit/%.c $B/libheadgate.a $(UNIT_OBJ)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(HG_LDFLAGS) $(LDFLAGS) -o $@ $< $(UNIT_OBJ) $B/libheadgate.a $(HG_LIBS) -lcriterion
 
 unit: $(UNIT_BIN)
 
@@ -109,6 +115,21 @@ clean:
 	rm -rf build/release build/address build/thread build/fuzz
 
 -include $(wildcard $B/*.d $B/unit/*.d)
+
+# headgate beside nginx and HAProxy, in a few minutes. ROUGH="--rounds 1 --bytes 268435456" goes to bench/rough.
+$B/bench/engine: bench/engine.c Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $<
+
+$B/bench/load: bench/load.c bench/client.c bench/client.h Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(HG_LIBS)
+
+.PHONY: bench-rough
+bench-rough: $B/headgate $B/bench/engine $B/bench/load
+	$(Q)bench/rough $(ROUGH)
 
 # For tests/lint: the flags, quoted for a shell.
 .PHONY: print-cflags

@@ -50,9 +50,9 @@ struct client {
 	unsigned chunk_part;   /* of mode up-chunked: the next of a chunk's writes */
 	bool last_sent;	       /* the chunk of size 0 has been written */
 	bool head_done, close_after;
-	size_t answer_len;	       /* bytes in `answer`: the head, and what fits of the body */
-	uint64_t answer_left;	       /* of the body */
-	uint64_t started_ns;	       /* the request, or the connection in mode handshake */
+	size_t answer_len;    /* bytes in `answer`: the head, and what fits of the body */
+	uint64_t answer_left; /* of the body */
+	uint64_t started_ns;  /* the request, or the connection in mode handshake */
 	char answer[HEAD_CAP + 1];
 };
 
@@ -127,7 +127,7 @@ static int bio_read(BIO *bio, char *data, int len)
 	if (thread->in_start == thread->in_end) {
 		ssize_t n = -1;
 		if (!thread->in_short)
-			n = recv(c->fd, thread->in, IN_BYTES, 0);
+			n = recv(c->fd, thread->in, IN_BYTES, MSG_DONTWAIT);
 		if (thread->in_short || (n < 0 && errno == EAGAIN)) {
 			BIO_set_retry_read(bio);
 			return -1;
@@ -186,8 +186,8 @@ static void client_failed(struct client *c, const char *text)
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
 	if (thread->errors++ == 0)
-		snprintf(thread->error, sizeof(thread->error), "%s%s%s", text, reason ? ": " : "",
-			 reason ? reason : "");
+		snprintf(thread->error, sizeof(thread->error), "%.*s%s%s", (int)strcspn(text, "\r\n\""), text,
+			 reason ? ": " : "", reason ? reason : "");
 	ERR_clear_error();
 }
 
@@ -200,6 +200,20 @@ static void client_close(struct client *c)
 	c->ssl = NULL;
 	c->fd = -1;
 	c->state = CLIENT_CLOSED;
+}
+
+/* Sends what is gathered: 0, -EAGAIN, or -errno. */
+static int out_send(struct client *c)
+{
+	while (c->out_start < c->out_end) {
+		ssize_t n = send(c->fd, c->out + c->out_start, c->out_end - c->out_start,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0)
+			return -errno;
+		c->out_start += (size_t)n;
+	}
+	c->out_start = c->out_end = 0;
+	return 0;
 }
 
 /* Blocks for the TCP handshake only, which the kernel answers while there is room in the backlog. */
@@ -229,23 +243,14 @@ static void client_open(struct client *c)
 		err(1, "epoll_ctl");
 	c->state = CLIENT_HANDSHAKE;
 	thread->opening++;
+	/* The ClientHello; nothing can be there to read yet, and what the buffer holds is another's. */
+	thread->in_start = thread->in_end = 0;
+	thread->in_short = true;
+	(void)SSL_do_handshake(c->ssl);
+	(void)out_send(c);
 }
 
 /* ---- sending ---- */
-
-/* Sends what is gathered: 0, -EAGAIN, or -errno. */
-static int out_send(struct client *c)
-{
-	while (c->out_start < c->out_end) {
-		ssize_t n = send(c->fd, c->out + c->out_start, c->out_end - c->out_start,
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0)
-			return -errno;
-		c->out_start += (size_t)n;
-	}
-	c->out_start = c->out_end = 0;
-	return 0;
-}
 
 static bool ssl_put(struct client *c, const char *data, size_t len)
 {
@@ -290,7 +295,8 @@ static bool body_left(const struct client *c)
 	return c->unsent_bytes > 0 || !c->last_sent;
 }
 
-/* Sends of request and body what the socket takes: 0 when all is out, -EAGAIN, 1 for "more later", or -EIO. */
+/* Sends of request and body what the socket takes: 0 when all is out, -EAGAIN, 1 for "more later", or -EIO.
+ */
 static int client_send(struct client *c)
 {
 	enum mode mode = c->thread->options->mode;
@@ -485,8 +491,8 @@ static bool client_handshake(struct client *c)
 		thread->opening--;
 		thread->established++;
 		if (!thread->protocol[0])
-			snprintf(thread->protocol, sizeof(thread->protocol), "%s %s",
-				 SSL_get_version(c->ssl), SSL_get_cipher_name(c->ssl));
+			snprintf(thread->protocol, sizeof(thread->protocol), "%s %s", SSL_get_version(c->ssl),
+				 SSL_get_cipher_name(c->ssl));
 		c->state = CLIENT_READY;
 		if (!request_start(c))
 			return false;
@@ -558,7 +564,7 @@ static void client_step(struct client *c)
 	}
 	/* After a failed send the answer may still tell why. */
 	if (!client_read(c)) {
-		if (c->ssl && c->state == CLIENT_ANSWER && thread->streaming > 0)
+		if (thread->options->mode == MODE_IDLE && c->head_done)
 			thread->streaming--;
 		client_close(c);
 	}
@@ -614,7 +620,6 @@ void load_thread_open_more(struct load_thread *thread)
 {
 	while (thread->opened < thread->clients_count && thread->opening < OPENING_MAX) {
 		client_open(&thread->clients[thread->opened++]);
-		client_step(&thread->clients[thread->opened - 1]);
 	}
 }
 

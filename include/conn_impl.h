@@ -88,6 +88,9 @@ void conn_run_again_later(struct conn *c);
 /* Closes the engine leg; nothing happens when it is not open. */
 void conn_engine_close(struct conn *c);
 
+/* Whether an idle engine leg is still open and says nothing that nobody asked for. */
+bool conn_engine_is_alive(const struct conn *c);
+
 /* The handler of the engine leg's events. */
 void conn_engine_ready(struct event_source *source, unsigned ready);
 

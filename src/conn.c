@@ -414,21 +414,13 @@ static enum conn_step state_body(struct conn *c)
 
 /* ---- CONNECT ---- */
 
-/* An engine leg that was kept may have been closed meanwhile; a request sent into it would be lost. */
-static bool engine_is_alive(const struct conn *c)
-{
-	char byte;
-
-	return recv(c->engine.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
-}
-
 static enum conn_step connect_start(struct conn *c)
 {
 	struct conn_env *env = c->env;
 	int fd = -1;
 
-	if (leg_is_open(&c->engine)) {
-		if (engine_is_alive(c)) {
+	if (leg_is_open(&c->engine)) { /* kept; but a request sent into a closed one would be lost */
+		if (conn_engine_is_alive(c)) {
 			c->state = CONN_EXCHANGE;
 			return NEXT;
 		}

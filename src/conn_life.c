@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 void conn_engine_close(struct conn *c)
@@ -80,13 +81,23 @@ static void client_ready(struct event_source *source, unsigned ready)
 	conn_event(c);
 }
 
+bool conn_engine_is_alive(const struct conn *c)
+{
+	char byte;
+
+	return recv(c->engine.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 void conn_engine_ready(struct event_source *source, unsigned ready)
 {
 	struct conn *c = container_of(source, struct conn, engine_event);
 
 	(void)ready;
-	if (c->state == CONN_HEAD) { /* idle: it has closed, or says something that nobody asked for */
-		conn_engine_close(c);
+	if (c->state == CONN_HEAD) {
+		/* Idle. The event may also be an older one, of the answer that the client's event has just
+		 * moved. */
+		if (!conn_engine_is_alive(c))
+			conn_engine_close(c);
 		return;
 	}
 	leg_readable(&c->engine);

@@ -11,7 +11,7 @@ from model import Case, End, Outcome, Reached
 
 FRAMING = ("host", "connection", "content-length", "transfer-encoding", "upgrade")
 NEVER = ("token", "authorization", "proxy-authorization", "proxy-connection", "keep-alive", "te",
-         "trailer", "http2-settings", "proxy-authenticate")
+         "http2-settings", "proxy-authenticate")
 
 
 @dataclass

@@ -122,6 +122,7 @@ newer_engine() { [ "$SUITE" != bookworm ]; }
 
 sha() { sha256sum | cut -d' ' -f1; }
 
+# shellcheck disable=SC2016 # tar's own shell expands them
 tar_contents() { tar -x --to-command='printf "%s %s\n" "$TAR_FILENAME" "$(sha256sum)"' | sort; }
 
 # random_file FILE MEGABYTES: bytes that neither compress nor repeat.

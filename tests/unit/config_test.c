@@ -58,6 +58,7 @@ Test(config, defaults)
 	cr_assert_eq(config.listen[0].scheme, CONFIG_TLS);
 	cr_assert_str_eq(config.listen[0].host, "");
 	cr_assert_eq(config.listen[0].port, 2376);
+	cr_assert_str_eq(config.admin.text, "");
 	cr_assert_eq(config.engine.scheme, CONFIG_UNIX);
 	cr_assert_str_eq(config.engine.path, "/var/run/docker.sock");
 	cr_assert(!config.engine_cert_dir && !config.state_dir && !config.cert_file && !config.key_file);
@@ -88,6 +89,7 @@ struct option_row {
 static const struct option_row options[] = {
     {"listen", "tls://[::1]:443", "unix:///run/x", ""},
     {"max-connections", "7", "8", ""},
+    {"admin", "tcp://127.0.0.1:2377", "unix:///run/a", ""},
     {"engine", "tcp://h:2375", "unix:///y", ""},
     {"engine-cert-dir", "/certs", "/other", " --engine tls://h:2376"},
     {"state", "/s", "/t", ""},
@@ -131,6 +133,8 @@ static const char *value_now(const char *name)
 		const char *name, *text;
 	} texts[] = {
 	    {"listen", config.listen_count == 1 ? config.listen[0].text : NULL},
+	    {"admin", config.admin.text},
+	    {"admin", config.admin.text},
 	    {"engine", config.engine.text},
 	    {"engine-cert-dir", config.engine_cert_dir},
 	    {"state", config.state_dir},
@@ -358,9 +362,13 @@ static const struct {
     {"--state --key", "--state needs a value: DIR"},
     {"--listen tcp://:2375",
      "--listen: 'tcp://:2375' would carry tokens in the clear; use tls://HOST:PORT or unix:///PATH"},
+    {"--admin tls://:1", "--admin: 'tls://:1' has no host: HOST:PORT"},
+    {"--admin tls://h:1", "--admin: 'tls://h:1' cannot be TLS; use tcp://127.0.0.1:PORT or unix:///PATH"},
     {"--listen https://x:1",
      "--listen: 'https://x:1' is no address: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT"},
     {"--listen tls://x", "--listen: 'tls://x' has no port: HOST:PORT"},
+    {"--admin tls://h:1", "--admin: 'tls://h:1' cannot be TLS; use tcp://127.0.0.1:PORT or unix:///PATH"},
+    {"--admin tcp://:2377", "--admin: 'tcp://:2377' has no host: HOST:PORT"},
     {"--engine tcp://:2375", "--engine: 'tcp://:2375' has no host: HOST:PORT"},
     {"--engine tls://me:pass@h:1",
      "--engine: the value has a user name or password in it, which an address cannot have"},

@@ -318,8 +318,7 @@ Test(pki, what_is_no_name_is_refused)
 	    "a.",
 	    "-a.example",
 	    "a-.example",
-	    "b\xc3\xbc"
-	    "cher",
+	    "b\xc3\xbc-cher",
 	    "1.2.3",
 	    "1.2.3.256",
 	    "1.2.3.4.5",

@@ -158,7 +158,7 @@ Test(token, threads_share_a_set)
 	pthread_t threads[4];
 
 	for (size_t i = 0; i < 32; i++)
-		cr_assert_eq(sscanf(ABC + 2 * i, "%2hhx", &token.digest[i]), 1);
+		cr_assert_eq(sscanf(&ABC[2 * i], "%2hhx", &token.digest[i]), 1);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
 		cr_assert_eq(pthread_create(&threads[i], NULL, find_often, &set), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
