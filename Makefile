@@ -69,7 +69,9 @@ $B/%.o: tests/support/%.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$B/unit/%: tests/unit/%.c $B/libheadgate.a $(UNIT_OBJ)
+$(UNIT_BIN): $(UNIT_OBJ)
+
+$B/unit/%: tests/unit/%.c $B/libheadgate.a
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@ $(HG_LDFLAGS) $(LDFLAGS) -o $@ $< $(UNIT_OBJ) $B/libheadgate.a $(HG_LIBS) -lcriterion

@@ -25,15 +25,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define IN_BYTES       ((size_t)(256 * 1024))
-#define SCRATCH_BYTES  ((size_t)(64 * 1024))
-#define OUT_BULK_BYTES ((size_t)(256 * 1024))
-#define OUT_BYTES      ((size_t)(24 * 1024)) /* a ClientHello, or a request with its token */
-#define CHUNK_BYTES    ((size_t)32768)
-#define TURN_BYTES     ((size_t)(1024 * 1024)) /* one client sends this much, then the others */
-#define OPENING_MAX    64		       /* below every proxy's listen backlog */
-#define HEAD_CAP       ((size_t)4096)
-#define EVENTS_MAX     256
+#define IN_BYTES	 ((size_t)(256 * 1024))
+#define SCRATCH_BYTES	 ((size_t)(64 * 1024))
+#define OUT_BULK_BYTES	 ((size_t)(256 * 1024))
+#define OUT_BYTES	 ((size_t)(24 * 1024)) /* a ClientHello, or a request with its token */
+#define CHUNK_BYTES	 ((size_t)32768)
+#define TURN_BYTES	 ((size_t)(1024 * 1024)) /* one client sends this much, then the others */
+#define OPENING_MAX	 64			 /* below every proxy's listen backlog */
+#define HEAD_CAP	 ((size_t)4096)
+#define RECORD_MAX_BYTES ((size_t)(18 * 1024)) /* with what TLS adds */
+#define EVENTS_MAX	 256
 
 enum client_state { CLIENT_CLOSED, CLIENT_HANDSHAKE, CLIENT_READY, CLIENT_SENDING, CLIENT_ANSWER };
 
@@ -108,7 +109,8 @@ uint64_t histogram_quantile(const struct histogram *histogram, double fraction)
 {
 	uint64_t seen = 0;
 
-	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+	/* histogram_add() uses none below the fifth power of two. */
+	for (size_t i = 5 * HISTOGRAM_STEPS; i < HISTOGRAM_BUCKETS; i++) {
 		seen += histogram->counts[i];
 		if (seen > 0 && (double)seen >= fraction * (double)histogram->total)
 			return (i % HISTOGRAM_STEPS + HISTOGRAM_STEPS) << (i / HISTOGRAM_STEPS - 5);
@@ -313,7 +315,7 @@ static int client_send(struct client *c)
 		do {
 			if (!(mode == MODE_UP_LENGTH ? produce_length(c) : produce_chunked(c)))
 				return -EIO;
-		} while (mode != MODE_UP_GO && body_left(c) && c->out_cap - c->out_end > 18 * 1024);
+		} while (mode != MODE_UP_GO && body_left(c) && c->out_cap - c->out_end > RECORD_MAX_BYTES);
 		turn += c->out_end;
 	}
 }
@@ -373,7 +375,7 @@ static const char *answer_head(struct client *c)
 	*end = '\0';
 	const char *length = answer_field(c, "\r\ncontent-length:");
 	const char *connection = answer_field(c, "\r\nconnection: close");
-	int status = c->answer_len > 12 ? atoi(c->answer + 9) : 0;
+	long status = c->answer_len > 12 ? strtol(c->answer + 9, NULL, 10) : 0;
 	size_t head_len = (size_t)(end - c->answer) + 4;
 	if (status != thread->options->expect_status)
 		return c->answer;

@@ -36,7 +36,7 @@ struct load_options {
 };
 
 /* Latencies in 1/32 steps of their power of two: 3 % resolution, no allocation. */
-#define HISTOGRAM_STEPS	  32
+#define HISTOGRAM_STEPS	  ((size_t)32)
 #define HISTOGRAM_BUCKETS (64 * HISTOGRAM_STEPS)
 
 struct histogram {

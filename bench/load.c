@@ -151,7 +151,7 @@ static void options_read(struct load_options *options, int argc, char **argv)
 	*options = (struct load_options){
 	    .mode = MODE_COUNT,
 	    .address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
-	    .bytes = 256 * 1024 * 1024,
+	    .bytes = (uint64_t)256 * 1024 * 1024,
 	    .requests = 1,
 	    .connections = 1,
 	    .threads = 1,
@@ -190,7 +190,7 @@ static SSL_CTX *ctx_new(void)
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	/* As many records as one recv brings; later, on the connection, it has no effect. */
 	SSL_CTX_set_read_ahead(ctx, 1);
-	SSL_CTX_set_default_read_buffer_len(ctx, 128 * 1024);
+	SSL_CTX_set_default_read_buffer_len(ctx, (size_t)128 * 1024);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	return ctx;
 }

@@ -64,8 +64,8 @@ enum tls_step tls_handshake(struct tls *tls);
 const char *tls_failure(const struct tls *tls);
 
 /*
- * While request heads with tokens are read, OpenSSL wipes its copy of what it decrypted. A bulk transfer
- * does without; off at the start.
+ * While request heads with tokens are read, OpenSSL wipes its copy of what it decrypted, and keeps its
+ * buffers; otherwise (at the start, and for streams) it gives them back whenever they are empty.
  */
 void tls_expect_secrets(struct tls *tls, bool secrets);
 

@@ -96,7 +96,13 @@ Test(buf, giving_nothing)
 	buf_pool_fini(&pool);
 }
 
-/* AddressSanitizer keeps address space of its own and does not return NULL. */
+#ifdef __has_feature /* clang's way to say what gcc defines */
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
+/* Sanitizers keep address space of their own and do not return NULL. */
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 Test(buf, out_of_memory)
 {
