@@ -52,10 +52,10 @@ void conn_env_init(struct conn_env *env, const unsigned timeouts_ms[TIMER_CLASS_
 void conn_env_fini(struct conn_env *env);
 
 /*
- * Takes over an accepted descriptor. `server` is NULL on a plain listener (unix). 0 or -errno, the
- * descriptor is closed then.
+ * Takes over an accepted descriptor. `server` is NULL on a plain listener. 0 or -errno, the descriptor
+ * is closed then.
  */
-int conn_accept(struct conn_env *env, int fd, struct tls_server *server);
+int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is_unix);
 
 /* Gives the connections on env->again another turn. */
 void conn_run_again(struct conn_env *env);

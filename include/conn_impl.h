@@ -70,8 +70,9 @@ struct conn {
 	struct exchange x;
 	enum connect_phase connect_phase;
 	bool tunnel_up_ended, tunnel_down_ended;
-	bool half_closed; /* the client's end was carried to the engine */
-	bool is_again;	  /* on env->again */
+	bool engine_end_settled; /* the client's end was carried to the engine, or must not be */
+	bool hangup_seen;	 /* the client's FIN was reported; it would be for ever */
+	bool is_again;		 /* on env->again */
 	char peer[INET6_ADDRSTRLEN + 8];
 	TAILQ_ENTRY(conn) link, again_link;
 };
@@ -87,6 +88,9 @@ void conn_run_again_later(struct conn *c);
 
 /* Closes the engine leg; nothing happens when it is not open. */
 void conn_engine_close(struct conn *c);
+
+/* Drops what is held of the client's bytes, wiped: there may be a token in them. */
+void conn_held_drop(struct conn *c);
 
 /* Whether an idle engine leg is still open and says nothing that nobody asked for. */
 bool conn_engine_is_alive(const struct conn *c);

@@ -35,7 +35,7 @@ void engine_fini(struct engine *engine);
  */
 int engine_connect(const struct engine *engine, int *fd);
 
-/* After -EINPROGRESS and EVENT_OUT: 0 or -errno of the attempt. */
+/* After -EINPROGRESS and EVENT_OUT: 0, -EINPROGRESS (not yet), or -errno of the attempt. */
 int engine_connected(int fd);
 
 /*

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "compiler.h"
+#include "pipe.h"
 #include "tls.h"
 
 struct leg {
@@ -27,6 +28,9 @@ void leg_init(struct leg *leg);
 
 /* Takes over the descriptor and the TLS connection (NULL: plain). */
 void leg_open(struct leg *leg, int fd, struct tls *tls, bool is_unix);
+
+/* TCP keep-alive: a peer that vanished is noticed within about two minutes, not two hours. */
+void leg_keep_alive(int fd);
 
 /* Frees TLS and closes the socket. Nothing happens when it is closed already. */
 void leg_close(struct leg *leg);
@@ -50,6 +54,9 @@ void leg_readable(struct leg *leg);
  * a unix socket counts as an end: the kernel delivers what was sent before it (unix(7)).
  */
 ssize_t leg_read(struct leg *leg, void *data, size_t len);
+
+/* Moves up to `len` bytes of a plain leg into a pipe; the same returns as leg_read(). */
+ssize_t leg_splice(struct leg *leg, struct pipe *pipe, size_t len);
 
 /* Whether leg_read() has bytes that the event loop does not know of. */
 bool leg_has_pending(const struct leg *leg);

@@ -16,6 +16,7 @@ enum timer_class {
 	TIMER_HANDSHAKE,
 	TIMER_HEAD,
 	TIMER_BODY,
+	TIMER_REST, /* shortly after an answer */
 	TIMER_IDLE,
 	TIMER_CONNECT,
 	TIMER_LINGER,

@@ -69,6 +69,9 @@ const char *tls_failure(const struct tls *tls);
  */
 void tls_expect_secrets(struct tls *tls, bool secrets);
 
+/* Gives OpenSSL's empty buffers back until the next record. */
+void tls_trim(struct tls *tls);
+
 /* "TLSv1.3 TLS_AES_128_GCM_SHA256"-like parts, for the log; static strings. */
 const char *tls_version(const struct tls *tls);
 const char *tls_cipher(const struct tls *tls);

@@ -26,6 +26,7 @@ struct worker_listener {
 	struct event_source event;
 	struct worker *worker;
 	struct tls_server *tls; /* borrowed; NULL on a plain listener */
+	bool is_unix;
 };
 
 struct worker {

@@ -1,29 +1,36 @@
 /* SPDX-License-Identifier: MIT */
+/* clang-format off */
 /*
- * long: one connection's way through the program is to be read top to bottom, in one place.
- *
  * Theory of operation
+ * (long: one connection's way through the program is to be read top to bottom, in one place)
  *
  * A connection goes through these states; each has one handler below, in this order, and a handler
  * says only NEXT (run the handler of the present state), WAIT (for an event of a leg or a deadline) or
  * END (close). The only way back is from EXCHANGE to HEAD, when both messages ended exactly.
  *
- *     HANDSHAKE  TLS, stepped by OpenSSL                            deadline: handshake
- *     ARM        choose what carries each direction; nothing here may fail
- *     HEAD       read until a head is complete                      deadline: head, or idle between requests
+ *     state      what happens                                                deadline
+ *     HANDSHAKE  TLS, stepped by OpenSSL                                     handshake
+ *     ARM        the place of kernel TLS; nothing here may fail
+ *     HEAD       read until a head is complete                               head; idle between requests
  *     CHECK      parse, token, route; write the head that goes on
- *     BODY       the first byte of a promised body must be there    deadline: body
- *     CONNECT    the engine leg, unless it is still open            deadline: connect
- *     EXCHANGE   request up, answer down                            deadline: body, while one of known length
- * is due TUNNEL     raw both ways, after the engine's own consent      none REPLY      an answer of our own
- * leaves DRAIN      close_notify, FIN, discard what still comes        deadline: linger
+ *     BODY       the first byte of a promised body must be there             body
+ *     CONNECT    the engine leg, unless it is still open                     connect
+ *     EXCHANGE   request up, answer down                                     body, while one of known length is due
+ *     TUNNEL     raw both ways, after the engine's own consent               none
+ *     REPLY      an answer of our own leaves                                 linger
+ *     DRAIN      close_notify, FIN, discard what still comes                 linger
+ *
+ * Four ways to give up: refuse() answers with a status of our own; refuse_engine() does so with the
+ * engine's trouble as the reason; engine_broke() and request_broke() choose between that and a cut, by
+ * whether the engine's answer has begun to leave.
  *
  * Two invariants hold, and the conformance tests watch them from the engine's side:
  *
  *  1. Client bytes reach the engine only inside one approved request. The up relay is started in CHECK
  *     with a head that we wrote and exactly that request's body. What the client sends behind it is
- *     held in `held` and becomes the next head, or, after the engine's consent, the tunnel's first
- *     bytes. A stream or tunnel is the last request of its connection.
+ *     held in `held` (behind a chunked body some of it in the relay's buffer, which never sends it) and
+ *     becomes the next head, or, after the engine's consent, the tunnel's first bytes. A stream or
+ *     tunnel is the last request of its connection.
  *  2. An Upgrade field alone never opens a tunnel. That takes a route that has one, and the engine's 101
  *     with the protocol asked for (or, on attach and exec/start, its raw-stream 200).
  *
@@ -32,6 +39,7 @@
  * cannot take it for the whole. Refusals are answered, then the connection drains, so that the answer
  * is not lost to a reset while the client still sends.
  */
+/* clang-format on */
 #include "conn_impl.h"
 
 #include <assert.h>
@@ -82,6 +90,12 @@ static void log_exchange(const struct conn *c, const char *how)
 		 c->client.tls && tls_was_truncated(c->client.tls) ? " client-truncated" : "");
 }
 
+static enum conn_step out_of_memory(struct conn *c)
+{
+	log_error("out of memory: a connection of %s is closed", c->peer);
+	return END;
+}
+
 /* An answer of our own instead of the engine's. Only before anything of the engine's answer has left. */
 static enum conn_step refuse(struct conn *c, int status, const char *message)
 {
@@ -116,7 +130,8 @@ static enum conn_step refuse_engine(struct conn *c, int status, int error, const
 /* The engine broke off. If its head is out, the client must see a cut, not an end. */
 static enum conn_step engine_broke(struct conn *c, int error, const char *detail)
 {
-	if (c->x.phase != ANSWER_BODY)
+	bool interim_left = c->x.phase != ANSWER_INTERIM || !buf_used(c->down.buf);
+	if (c->x.phase != ANSWER_BODY && interim_left)
 		return refuse_engine(c, 502, error, detail);
 	c->env->stats.engine_troubles++;
 	log_exchange(c, "cut: the engine did not finish its answer");
@@ -154,8 +169,11 @@ static void release_held(struct conn *c, size_t len, bool secret)
 		buf_give(&c->env->bufs, &c->held);
 		return;
 	}
-	memmove(c->held->data, buf_head(c->held), buf_used(c->held));
-	c->held->end -= c->held->start;
+	size_t left = buf_used(c->held);
+	memmove(c->held->data, buf_head(c->held), left);
+	explicit_bzero(c->held->data + left,
+		       c->held->end - left); /* the next request's token may be in there */
+	c->held->end = left;
 	c->held->start = 0;
 }
 
@@ -243,7 +261,7 @@ static enum conn_step state_head(struct conn *c)
 			return head_ended(c);
 		if (n == -EAGAIN) {
 			/* The first byte of a further head ends the idle time and starts that head's own. */
-			if (c->held && c->timer.class == TIMER_IDLE)
+			if (c->held && c->timer.class != TIMER_HEAD)
 				deadline(c, TIMER_HEAD);
 			want(c, &c->client, EVENT_IN);
 			want(c, &c->engine,
@@ -296,7 +314,8 @@ static enum http_connection classify(struct conn *c, const struct http_request *
 	/* HEAD finds the route of GET, but opens nothing. */
 	bool may_tunnel =
 	    (x->kind == ROUTE_TUNNEL || x->kind == ROUTE_TUNNEL_LEGACY) && request->method == route->method;
-	x->legacy_tunnel = may_tunnel && x->kind == ROUTE_TUNNEL_LEGACY && request->minor_version == 1;
+	x->legacy_tunnel = may_tunnel && x->kind == ROUTE_TUNNEL_LEGACY && request->minor_version == 1 &&
+			   request->framing != HTTP_FRAMING_CHUNKED;
 	if (may_tunnel && request->upgrade && request->upgrade_to.len < sizeof(x->upgrade_to)) {
 		memcpy(x->upgrade_to, request->upgrade_to.ptr, request->upgrade_to.len);
 		return HTTP_CONNECTION_UPGRADE;
@@ -317,7 +336,7 @@ static enum conn_step compose_request(struct conn *c, const struct http_request 
 	struct buf *buf = buf_take(&env->bufs);
 
 	if (!buf)
-		return END;
+		return out_of_memory(c);
 	long n = http_write_request(request, connection, buf->data, BUF_BYTES - HELD_MAX_BYTES);
 	if (n < 0) {
 		buf_give(&env->bufs, &buf);
@@ -452,6 +471,10 @@ static enum conn_step state_connect(struct conn *c)
 		return connect_start(c);
 	case CONNECT_SOCKET:
 		result = engine_connected(c->engine.fd);
+		if (result == -EINPROGRESS) { /* something else has woken us */
+			want(c, &c->engine, EVENT_OUT);
+			return WAIT;
+		}
 		if (result < 0)
 			return refuse_engine(c, 503, result, NULL);
 		c->connect_phase = CONNECT_TLS;
@@ -487,7 +510,7 @@ static enum conn_step request_broke(struct conn *c, const char *message)
 {
 	if (c->x.phase == ANSWER_BODY) {
 		c->x.up_open = false;
-		c->half_closed = true;
+		c->engine_end_settled = true;
 		return WAIT;
 	}
 	event_remove(c->env->loop, &c->engine_event);
@@ -533,29 +556,47 @@ static enum conn_step move_request(struct conn *c)
 	return END;
 }
 
+/* Nothing is read of the client any more, but it should not go unnoticed: a reset ends the connection. */
+static void want_hangup(struct conn *c)
+{
+	if (!c->hangup_seen)
+		want(c, &c->client, EVENT_HANGUP);
+}
+
+/* Where a tunnel may still open, held bytes go before the client's end: the tunnel carries both. */
+static bool tunnel_is_undecided(const struct conn *c)
+{
+	return c->x.phase != ANSWER_BODY && (c->x.upgrade_to[0] || c->x.legacy_tunnel);
+}
+
+static bool next_request_is_held(const struct conn *c)
+{
+	return c->x.kind == ROUTE_MESSAGE && c->x.keep_alive && c->held;
+}
+
 /* The request is out: notice the client's end and carry it; hold what else it sends. */
 static enum conn_step watch_client(struct conn *c)
 {
-	int n = 1;
+	int result = 1;
 
-	while (!c->client.in_ended && n > 0)
-		n = hold_client_bytes(c);
-	if (n < 0 && n != -EAGAIN && n != -ENOBUFS) {
+	while (!c->client.in_ended && result > 0)
+		result = hold_client_bytes(c);
+	if (result < 0 && result != -EAGAIN && result != -ENOBUFS) {
 		log_exchange(c, "the client broke off");
 		return END;
 	}
-	if (n == -EAGAIN)
+	if (result == -EAGAIN)
 		want(c, &c->client, EVENT_IN);
-	/* Where a tunnel may still open, held bytes must go before the end: the tunnel carries both. */
-	bool undecided = c->x.phase != ANSWER_BODY && (c->x.upgrade_to[0] || c->x.legacy_tunnel);
-	bool next_request = c->x.kind == ROUTE_MESSAGE && c->x.keep_alive && c->held;
-	if (!c->client.in_ended || c->half_closed || undecided || next_request || !leg_is_open(&c->engine))
+	else
+		want_hangup(c);
+	if (!c->client.in_ended || c->engine_end_settled || tunnel_is_undecided(c) ||
+	    next_request_is_held(c) || !leg_is_open(&c->engine))
 		return WAIT;
-	int result = leg_end(&c->engine);
+	result = leg_end(&c->engine);
 	if (result == -EAGAIN)
 		want(c, &c->engine, EVENT_OUT);
 	else
-		c->half_closed = true;
+		c->engine_end_settled = true;
 	return WAIT;
 }
 
@@ -626,7 +667,7 @@ static enum conn_step forward_answer(struct conn *c, size_t head_bytes)
 
 	struct buf *buf = buf_take(&env->bufs);
 	if (!buf)
-		return END;
+		return out_of_memory(c);
 	long n = http_write_answer(answer, connection, buf->data, BUF_BYTES - HELD_MAX_BYTES);
 	if (n < 0) {
 		buf_give(&env->bufs, &buf);
@@ -697,16 +738,18 @@ static enum conn_step read_answer_head(struct conn *c)
 static enum conn_step answer_done(struct conn *c)
 {
 	log_exchange(c, "");
-	if (!c->x.keep_engine || relay_has_surplus(&c->down))
+	if (!c->x.keep_engine || relay_has_surplus(&c->down) || leg_has_pending(&c->engine))
 		conn_engine_close(c);
 	relay_fini(&c->up, &c->env->relay_pools);
 	relay_fini(&c->down, &c->env->relay_pools);
+	relay_init(&c->up, &c->client, &c->engine);
+	relay_init(&c->down, &c->engine, &c->client);
 	if (!c->x.keep_client || c->env->draining) {
 		c->state = CONN_DRAIN;
 		return NEXT;
 	}
 	c->scan = (struct http_scan){0};
-	deadline(c, c->held ? TIMER_HEAD : TIMER_IDLE);
+	deadline(c, c->held ? TIMER_HEAD : TIMER_REST);
 	c->state = CONN_HEAD;
 	return NEXT;
 }
@@ -814,6 +857,8 @@ static enum conn_step state_tunnel(struct conn *c)
 
 	if (!c->tunnel_up_ended)
 		step = tunnel_direction(c, &c->up, &c->tunnel_up_ended);
+	if (c->tunnel_up_ended)
+		want_hangup(c);
 	if (step == WAIT && !c->tunnel_down_ended) {
 		step = tunnel_direction(c, &c->down, &c->tunnel_down_ended);
 		if (c->tunnel_down_ended && engine_is_gone(c))
@@ -855,7 +900,7 @@ static enum conn_step state_reply(struct conn *c)
 static enum conn_step state_drain(struct conn *c)
 {
 	conn_engine_close(c);
-	buf_give(&c->env->bufs, &c->held);
+	conn_held_drop(c);
 	if (c->timer.class != TIMER_LINGER || !timer_running(&c->timer))
 		deadline(c, TIMER_LINGER);
 	int result = leg_end(&c->client);
@@ -905,9 +950,16 @@ enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 		c->x = (struct exchange){.method = HTTP_GET, .started_ms = timer_now_ms()};
 		return refuse(c, 408, "the request head did not arrive in time");
 	case TIMER_BODY:
-		if (c->state == CONN_EXCHANGE && c->x.phase != ANSWER_HEAD)
+		if (c->state == CONN_EXCHANGE && c->x.phase != ANSWER_HEAD) {
+			log_exchange(c, "cut: the request body did not arrive in time");
 			break;
+		}
 		return refuse(c, 408, "the request body did not arrive in time");
+	case TIMER_REST: /* no further request follows at once: idle connections hold no buffers */
+		if (c->client.tls)
+			tls_trim(c->client.tls);
+		deadline(c, TIMER_IDLE);
+		return WAIT;
 	case TIMER_IDLE:
 		c->state = CONN_DRAIN;
 		return NEXT;

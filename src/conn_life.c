@@ -45,9 +45,7 @@ static void conn_free(struct conn *c)
 	env->conns_count--;
 	relay_fini(&c->up, &env->relay_pools);
 	relay_fini(&c->down, &env->relay_pools);
-	if (c->held)
-		explicit_bzero(c->held->data, c->held->end);
-	buf_give(&env->bufs, &c->held);
+	conn_held_drop(c);
 	buf_give(&env->bufs, &c->answer);
 	conn_engine_close(c);
 	event_remove(env->loop, &c->client_event);
@@ -76,15 +74,32 @@ static void client_ready(struct event_source *source, unsigned ready)
 {
 	struct conn *c = container_of(source, struct conn, client_event);
 
-	(void)ready; /* whatever it is, the next read or write tells */
+	if (ready & EVENT_FAILED && c->want_client == EVENT_HANGUP) {
+		/* Its sending side had ended before, so no read would tell. */
+		log_info("%s has gone in the middle of %s", c->peer, c->x.path);
+		conn_free(c);
+		return;
+	}
+	if (ready & EVENT_HANGUP && c->want_client & EVENT_HANGUP)
+		c->hangup_seen = true;
+	/* Whatever else it is, the next read or write tells. */
 	leg_readable(&c->client);
 	conn_event(c);
+}
+
+void conn_held_drop(struct conn *c)
+{
+	if (c->held)
+		explicit_bzero(c->held->data, c->held->end);
+	buf_give(&c->env->bufs, &c->held);
 }
 
 bool conn_engine_is_alive(const struct conn *c)
 {
 	char byte;
 
+	if (leg_has_pending(&c->engine))
+		return false;
 	return recv(c->engine.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
@@ -119,7 +134,7 @@ static void name_peer(struct conn *c)
 	snprintf(c->peer, sizeof(c->peer), strchr(host, ':') ? "[%.45s]:%.5s" : "%.45s:%.5s", host, port);
 }
 
-int conn_accept(struct conn_env *env, int fd, struct tls_server *server)
+int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is_unix)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	struct tls *tls = server ? tls_accept(server, fd, &env->bufs) : NULL;
@@ -132,7 +147,7 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server)
 		return -ENOMEM;
 	}
 	c->env = env;
-	leg_open(&c->client, fd, tls, !server);
+	leg_open(&c->client, fd, tls, is_unix);
 	leg_init(&c->engine);
 	relay_init(&c->up, &c->client, &c->engine);
 	relay_init(&c->down, &c->engine, &c->client);
@@ -144,10 +159,10 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server)
 		free(c);
 		return result;
 	}
-	if (server) {
+	if (!is_unix) {
 		/* Without NODELAY the second answer on a connection waits 40 ms for the client's ACK. */
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+		leg_keep_alive(fd);
 	}
 	name_peer(c);
 	TAILQ_INSERT_TAIL(&env->conns, c, link);

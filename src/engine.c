@@ -5,10 +5,13 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "leg.h"
 
 /*
  * A bulk transfer fills what the socket takes in one send(2): at 1 MiB a load costs a fifth less than
@@ -79,7 +82,7 @@ int engine_connect(const struct engine *engine, int *fd)
 		(void)setsockopt(*fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	} else {
 		(void)setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		(void)setsockopt(*fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+		leg_keep_alive(*fd);
 	}
 	if (connect(*fd, (const struct sockaddr *)(const void *)&engine->sockaddr, engine->sockaddr_len) == 0)
 		return 0;
@@ -93,9 +96,12 @@ int engine_connect(const struct engine *engine, int *fd)
 
 int engine_connected(int fd)
 {
+	struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
 	int result = 0;
 	socklen_t len = sizeof(result);
 
+	if (poll(&pollfd, 1, 0) == 0) /* SO_ERROR is 0 while the attempt still runs, too */
+		return -EINPROGRESS;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &result, &len) < 0)
 		return -errno;
 	return -result;
@@ -113,7 +119,7 @@ static const char *remedy(const struct engine *engine, int error)
 			       : "; is dockerd running?";
 	case EACCES:
 	case EPERM:
-		return "; run headgate as root or in the group of that socket";
+		return is_unix ? "; run headgate as root or in the group of that socket" : "";
 	case EAGAIN:
 		return "; it does not accept connections at the moment";
 	default:

@@ -2,6 +2,8 @@
 #include "leg.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,6 +15,16 @@ void leg_init(struct leg *leg)
 void leg_open(struct leg *leg, int fd, struct tls *tls, bool is_unix)
 {
 	*leg = (struct leg){.fd = fd, .tls = tls, .is_unix = is_unix};
+}
+
+void leg_keep_alive(int fd)
+{
+	const int on = 1, idle_seconds = 60, interval_seconds = 15, probes = 4;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof(idle_seconds));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof(interval_seconds));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 }
 
 void leg_close(struct leg *leg)
@@ -59,6 +71,18 @@ ssize_t leg_read(struct leg *leg, void *data, size_t len)
 		else if (n > 0)
 			leg->socket_empty = (size_t)n < len;
 	}
+	if (n == 0)
+		leg->in_ended = true;
+	return n;
+}
+
+ssize_t leg_splice(struct leg *leg, struct pipe *pipe, size_t len)
+{
+	if (leg->in_ended)
+		return 0;
+	ssize_t n = pipe_fill(pipe, leg->fd, len);
+	if (n == -ECONNRESET && leg->is_unix)
+		n = 0;
 	if (n == 0)
 		leg->in_ended = true;
 	return n;

@@ -203,9 +203,8 @@ static enum relay_result fill_pipe(struct relay *relay, const struct relay_pools
 	if (!relay->pipe && !(relay->pipe = pipe_take(pools->pipes)))
 		return fill_buf(relay, pools, budget);
 	relay->mover = RELAY_SPLICE;
-	ssize_t n = pipe_fill(relay->pipe, relay->from->fd, limit);
+	ssize_t n = leg_splice(relay->from, relay->pipe, limit);
 	if (n <= 0) {
-		relay->from->in_ended = n == 0;
 		pipe_give(pools->pipes, &relay->pipe);
 		return no_bytes(relay, n);
 	}

@@ -180,6 +180,13 @@ static BIO_METHOD *bio_method_new(void)
 
 /* ---- contexts ---- */
 
+/* An empty queue is the rule, and clearing an empty one costs as much as a full one. */
+static void clear_errors(void)
+{
+	if (ERR_peek_error())
+		ERR_clear_error();
+}
+
 static const char *openssl_reason(void)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
@@ -460,7 +467,7 @@ static int failed(struct tls *tls, int ssl_error)
 
 enum tls_step tls_handshake(struct tls *tls)
 {
-	ERR_clear_error();
+	clear_errors();
 	tls->socket_error = 0;
 	int result = SSL_do_handshake(tls->ssl);
 	int ssl_error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, result);
@@ -501,6 +508,11 @@ void tls_expect_secrets(struct tls *tls, bool secrets)
 	}
 }
 
+void tls_trim(struct tls *tls)
+{
+	(void)SSL_free_buffers(tls->ssl); /* refused while there is something in them */
+}
+
 const char *tls_failure(const struct tls *tls)
 {
 	return tls->failure;
@@ -525,7 +537,7 @@ ssize_t tls_read(struct tls *tls, void *data, size_t len)
 {
 	size_t n = 0;
 
-	ERR_clear_error();
+	clear_errors();
 	tls->socket_error = 0;
 	int done = SSL_read_ex(tls->ssl, data, len, &n);
 	int ssl_error = done == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, done);
@@ -567,7 +579,7 @@ ssize_t tls_write(struct tls *tls, const void *data, size_t len)
 		return result;
 	if (len > TLS_WRITE_MAX_BYTES)
 		len = TLS_WRITE_MAX_BYTES;
-	ERR_clear_error();
+	clear_errors();
 	if (SSL_write_ex(tls->ssl, data, len, &n) != 1)
 		return failed(tls, SSL_get_error(tls->ssl, 0));
 	result = out_send(tls);
@@ -583,10 +595,10 @@ int tls_flush(struct tls *tls)
 
 int tls_end(struct tls *tls)
 {
-	ERR_clear_error();
+	clear_errors();
 	/* 0: our close_notify is queued, the peer's has not come; that is all a half-close wants. */
 	if (!(SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(tls->ssl) < 0) {
-		ERR_clear_error();
+		clear_errors();
 		return -EPROTO;
 	}
 	return out_send(tls);

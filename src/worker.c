@@ -2,8 +2,8 @@
 /*
  * Theory of operation
  *
- * The loop: connections that used up their budget have another turn, then one wait for events (not a
- * blocking one while such connections are left), then the deadlines. Accepting pauses at the limit of
+ * The loop: one wait for events (not a blocking one while connections are left that used up their
+ * budget), another turn for those, then the deadlines. Accepting pauses at the limit of
  * connections, and for a moment when descriptors run out, instead of failing in circles.
  */
 #include "worker.h"
@@ -16,7 +16,11 @@
 #include "log.h"
 
 #define ACCEPT_PAUSE_MS 100
-#define LINGER_MS	10000
+/* While draining, how often to see whether the last one has gone. */
+#define DRAIN_LOOK_MS 20
+#define LINGER_MS     10000
+/* So long an answered connection keeps OpenSSL's buffers for the next request. */
+#define REST_MS 5000
 
 static void accepted(struct event_source *source, int fd_or_errno)
 {
@@ -25,7 +29,9 @@ static void accepted(struct event_source *source, int fd_or_errno)
 
 	if (fd_or_errno >= 0) {
 		worker->accept_failed = false;
-		(void)conn_accept(&worker->env, fd_or_errno, listener->tls);
+		int result = conn_accept(&worker->env, fd_or_errno, listener->tls, listener->is_unix);
+		if (result < 0)
+			log_error("cannot serve a new connection: %s", strerror(-result));
 		return;
 	}
 	worker->accepting = false;
@@ -77,6 +83,8 @@ static int wait_ms(const struct worker *worker, uint64_t now_ms)
 
 	if (!TAILQ_EMPTY(&worker->env.again))
 		return 0;
+	if (worker->env.draining && (timeout_ms < 0 || timeout_ms > DRAIN_LOOK_MS))
+		return DRAIN_LOOK_MS;
 	if (!worker->accepting && worker->accept_resume_ms > now_ms &&
 	    (timeout_ms < 0 || timeout_ms > ACCEPT_PAUSE_MS))
 		return ACCEPT_PAUSE_MS;
@@ -91,8 +99,6 @@ static void *worker_main(void *arg)
 	while ((order = atomic_load(&worker->order)) != WORKER_STOP) {
 		if (order == WORKER_DRAIN && !worker->env.draining)
 			conn_drain(&worker->env);
-		if (worker->env.draining && conn_env_is_quiet(&worker->env))
-			atomic_store(&worker->idle, true);
 		uint64_t now_ms = timer_now_ms();
 		accept_update(worker, now_ms);
 		int result = event_wait(worker->loop, wait_ms(worker, now_ms));
@@ -103,6 +109,9 @@ static void *worker_main(void *arg)
 		}
 		conn_run_again(&worker->env);
 		conn_expire(&worker->env);
+		/* After a wait with accepting stopped: what the kernel had accepted before is served, too. */
+		if (worker->env.draining && !worker->accepting)
+			atomic_store(&worker->idle, conn_env_is_quiet(&worker->env));
 	}
 	return NULL;
 }
@@ -119,9 +128,13 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 {
 	const struct config *config = shared->config;
 	const unsigned timeouts_ms[TIMER_CLASS_COUNT] = {
-	    [TIMER_HANDSHAKE] = config->handshake_timeout_ms, [TIMER_HEAD] = config->head_timeout_ms,
-	    [TIMER_BODY] = config->head_timeout_ms,	      [TIMER_IDLE] = config->idle_timeout_ms,
-	    [TIMER_CONNECT] = config->connect_timeout_ms,     [TIMER_LINGER] = LINGER_MS,
+	    [TIMER_HANDSHAKE] = config->handshake_timeout_ms,
+	    [TIMER_HEAD] = config->head_timeout_ms,
+	    [TIMER_BODY] = config->head_timeout_ms,
+	    [TIMER_REST] = REST_MS,
+	    [TIMER_IDLE] = config->idle_timeout_ms,
+	    [TIMER_CONNECT] = config->connect_timeout_ms,
+	    [TIMER_LINGER] = LINGER_MS,
 	};
 	int result = 0;
 
@@ -140,6 +153,7 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 	for (size_t i = 0; i < shared->listeners_count && result == 0; i++) {
 		struct worker_listener *listener = &worker->listeners[i];
 		listener->worker = worker;
+		listener->is_unix = shared->listeners[i].address.scheme == CONFIG_UNIX;
 		listener->tls = shared->listeners[i].address.scheme == CONFIG_TLS ? shared->tls : NULL;
 		listener->event.fd = shared->listeners[i].fds[index];
 		listener->event.slot = EVENT_NO_SLOT;
