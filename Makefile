@@ -22,7 +22,7 @@ say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
 PKGS := liburing openssl libbsd-overlay
 # -Wno-format-truncation: error texts and log fields are cut at their buffers' ends on purpose. clang does not know it.
-HG_CFLAGS := -std=c17 -D_GNU_SOURCE -DHEADGATE_VERSION='"$(VERSION)"' -Iinclude -O2 -g -fno-omit-frame-pointer \
+HG_CFLAGS := -std=c17 -D_GNU_SOURCE -Iinclude -O2 -g -fno-omit-frame-pointer \
 	-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-format-truncation -Wno-unknown-warning-option -Werror \
 	-fstack-protector-strong -fPIE $(shell pkg-config --cflags $(PKGS))
 HG_LDFLAGS := -pie -Wl,-z,relro,-z,now -pthread
@@ -58,6 +58,14 @@ $B/headgate: $B/main.o $B/libheadgate.a
 $B/libheadgate.a: $(LIB_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
+
+# The version is an input as any other: main.o is made anew when it changes.
+$B/version: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+$B/main.o: $B/version
+$B/main.o: HG_CFLAGS += -DHEADGATE_VERSION='"$(VERSION)"'
+FORCE:
 
 $B/%.o: src/%.c Makefile
 	$(call say,CC,$<)

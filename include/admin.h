@@ -31,7 +31,7 @@ void admin_init(struct admin *admin);
 int admin_open(struct admin *admin, const struct config_address *address, char *error, size_t error_cap);
 void admin_close(struct admin *admin);
 
-/* Answers one waiting connection; a client that says nothing holds the caller for a second at most. */
+/* Answers one waiting connection; a slow client or engine holds the caller for two seconds at most. */
 void admin_answer(const struct admin *admin, const struct engine *engine, bool draining);
 
 #endif

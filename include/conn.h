@@ -24,10 +24,6 @@
 struct conn;
 TAILQ_HEAD(conn_list, conn);
 
-struct conn_stats {
-	uint64_t accepted, refused_unauthorized, refused_bad, engine_troubles, requests, tunnels, truncated;
-};
-
 /* What a worker lends its connections. One a worker; nothing in it is shared but what is marked so. */
 struct conn_env {
 	struct event_loop *loop;	/* borrowed */
@@ -40,8 +36,7 @@ struct conn_env {
 	struct conn_list conns;		/* every open connection */
 	struct conn_list again;		/* used up their budget, or have bytes that poll does not know of */
 	unsigned conns_count;
-	bool draining; /* no further request on kept connections */
-	struct conn_stats stats;
+	bool draining;		     /* no further request on kept connections */
 	struct http_request request; /* scratch: valid within one handler only */
 	struct http_answer answer;   /* scratch: valid within one handler only */
 };

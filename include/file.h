@@ -34,6 +34,9 @@ struct file_text {
 int file_read(const char *path, enum file_secrecy secrecy, size_t limit, struct file_text *text, char *error,
 	      size_t error_cap) MUST_USE;
 
+/* Only the check of FILE_SECRET, for a file that a library reads. 0, -EACCES or another -errno. */
+int file_secret_check(const char *path, char *error, size_t error_cap) MUST_USE;
+
 /* Wipes and frees. */
 void file_text_fini(struct file_text *text);
 

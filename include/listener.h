@@ -11,6 +11,7 @@
 #include "config.h"
 
 struct listener {
+	char label[320];	       /* "--listen tls://:2376", for messages */
 	struct config_address address; /* with the port that the kernel chose */
 	int *fds; /* owned; one a worker: TCP sockets of their own, or one unix socket, duplicated */
 	unsigned count;
@@ -19,10 +20,11 @@ struct listener {
 /*
  * Binds and listens, for `workers` workers. An address that another process already serves is refused
  * (SO_REUSEPORT alone would share it silently); a stale unix socket is replaced, a live one is not.
- * 0 or -errno with a one-line `error`.
+ * `option` is what to call it in messages. 0 or -errno with a one-line `error`; listener_close() is due in
+ * either case.
  */
-int listener_open(struct listener *listener, const struct config_address *address, unsigned workers,
-		  char *error, size_t error_cap);
+int listener_open(struct listener *listener, const char *option, const struct config_address *address,
+		  unsigned workers, char *error, size_t error_cap);
 
 /* Refuses further connections, while the workers still have the descriptors. */
 void listener_stop(const struct listener *listener);

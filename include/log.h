@@ -5,7 +5,8 @@
  * Callers give no token, no query string and no body to it: a record names principals by token
  * name and requests by method and path. Bytes that are not printable ASCII are written as \xNN, so
  * that what a client sends cannot forge a line or drive a terminal. Safe from every thread: each
- * record is one write(2). Layer 0.
+ * record is one write(2). When whoever reads standard error does not keep up, records are lost rather than a
+ * worker held up. Layer 0.
  */
 #ifndef HEADGATE_LOG_H
 #define HEADGATE_LOG_H

@@ -9,7 +9,10 @@
 
 #include "listener.h"
 
-/* `token` is NULL when it is the user's own (DOCKER_API_TOKEN): it is not printed back. */
+/*
+ * Prints the token and, for a TLS listener, the lines to use it. `ca_file` is NULL when the certificate is
+ * the user's own: then clients trust it by their own means, or by the CA file that the user has.
+ */
 void welcome_print(FILE *out, const struct listener *listener, const char *ca_file, const char *state_dir,
 		   const char *token);
 

@@ -14,6 +14,7 @@
 
 #define ADMIN_TIMEOUT_MS 1000
 #define ADMIN_HEAD_BYTES 4096
+#define ACCEPT_PAUSE_MS	 100
 
 void admin_init(struct admin *admin)
 {
@@ -22,7 +23,7 @@ void admin_init(struct admin *admin)
 
 int admin_open(struct admin *admin, const struct config_address *address, char *error, size_t error_cap)
 {
-	int result = listener_open(&admin->listener, address, 1, error, error_cap);
+	int result = listener_open(&admin->listener, "--admin", address, 1, error, error_cap);
 
 	if (result == 0)
 		admin->fd = admin->listener.fds[0];
@@ -82,9 +83,14 @@ void admin_answer(const struct admin *admin, const struct engine *engine, bool d
 {
 	char head[ADMIN_HEAD_BYTES], text[512] = "ok";
 	int fd = accept4(admin->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct http_request *request = fd >= 0 ? calloc(1, sizeof(*request)) : NULL;
+	struct http_request *request = NULL;
 	int status = 200;
 
+	if (fd < 0) { /* out of descriptors: not in circles */
+		(void)poll(NULL, 0, ACCEPT_PAUSE_MS);
+		return;
+	}
+	request = calloc(1, sizeof(*request));
 	if (request && !read_request(fd, request, head)) {
 		send_text(fd, 400, "not a request", false);
 	} else if (request) {
@@ -102,6 +108,5 @@ void admin_answer(const struct admin *admin, const struct engine *engine, bool d
 		send_text(fd, status, text, request->method == HTTP_HEAD);
 	}
 	free(request);
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 }

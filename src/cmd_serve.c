@@ -72,14 +72,25 @@ static bool wants_tls(const struct serve *serve)
 	return false;
 }
 
+/* Whether anything is to be kept: with a given certificate and given tokens there is nothing. */
+static bool needs_state(const struct serve *serve)
+{
+	const struct config *config = &serve->config;
+	bool given_tokens = config->tokens_file || config->original_token || config->original_token_file;
+
+	return config->state_dir || (wants_tls(serve) && own_certificate(serve)) || !given_tokens;
+}
+
 /* State directory, certificate and its key. */
 static int prepare_certificate(struct serve *serve)
 {
 	const struct config *config = &serve->config;
 	char *error = serve->error;
+	int result = 0;
 
-	int result = state_dir_open(config->state_dir, serve->state_dir, sizeof(serve->state_dir), error,
-				    sizeof(serve->error));
+	if (needs_state(serve))
+		result = state_dir_open(config->state_dir, serve->state_dir, sizeof(serve->state_dir), error,
+					sizeof(serve->error));
 	if (result < 0)
 		return result;
 	result = pki_paths(&serve->pki, serve->state_dir);
@@ -107,6 +118,11 @@ static int prepare_tokens(struct serve *serve)
 	const struct config *config = &serve->config;
 	char path[PATH_MAX];
 
+	if (!config->tokens_file && !needs_state(serve))
+		return state_tokens_add_original(&serve->tokens, config, serve->error, sizeof(serve->error)) <
+			       0
+			   ? -EINVAL
+			   : 0;
 	if (config->tokens_file)
 		strlcpy(path, config->tokens_file, sizeof(path));
 	else
@@ -141,8 +157,8 @@ static int prepare_listeners(struct serve *serve)
 		serve->workers_count = CONFIG_WORKERS_MAX;
 	for (size_t i = 0; i < config->listen_count; i++) {
 		serve->listeners_count++;
-		int result = listener_open(&serve->listeners[i], &config->listen[i], serve->workers_count,
-					   serve->error, sizeof(serve->error));
+		int result = listener_open(&serve->listeners[i], "--listen", &config->listen[i],
+					   serve->workers_count, serve->error, sizeof(serve->error));
 		if (result < 0)
 			return result;
 	}
@@ -258,13 +274,11 @@ static void report_ready(struct serve *serve)
 	}
 	if (!serve->tokens_are_new)
 		return;
-	for (size_t i = 0; i < serve->listeners_count; i++)
-		if (serve->listeners[i].address.scheme == CONFIG_TLS) {
-			welcome_print(stdout, &serve->listeners[i],
-				      own_certificate(serve) ? serve->pki.ca : serve->cert_file,
-				      serve->state_dir, serve->new_token);
-			break;
-		}
+	size_t shown = 0;
+	while (shown + 1 < serve->listeners_count && serve->listeners[shown].address.scheme != CONFIG_TLS)
+		shown++;
+	welcome_print(stdout, &serve->listeners[shown], own_certificate(serve) ? serve->pki.ca : NULL,
+		      serve->state_dir, serve->new_token);
 	explicit_bzero(serve->new_token, sizeof(serve->new_token));
 }
 
@@ -331,10 +345,16 @@ static void drain(struct serve *serve)
 		listener_stop(&serve->listeners[i]);
 	log_info("draining: no new connections; open exchanges have up to %u s",
 		 serve->config.drain_timeout_ms / 1000);
-	while (!all_idle(serve) && timer_now_ms() < end_ms) {
-		int number = next_signal(serve, DRAIN_TICK_MS, true);
-		if (number == SIGTERM || number == SIGINT)
+	while (!all_idle(serve)) {
+		if (timer_now_ms() >= end_ms) {
+			log_warn("the drain time-out is over; open exchanges are cut");
 			break;
+		}
+		int number = next_signal(serve, DRAIN_TICK_MS, true);
+		if (number == SIGTERM || number == SIGINT) {
+			log_warn("a second signal; open exchanges are cut");
+			break;
+		}
 	}
 }
 
@@ -387,8 +407,9 @@ static int block_signals(struct serve *serve)
 	serve->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (serve->signal_fd >= 0)
 		return 0;
-	snprintf(serve->error, sizeof(serve->error), "signalfd: %s", strerror(errno));
-	return -errno;
+	int number = errno;
+	snprintf(serve->error, sizeof(serve->error), "signalfd: %s", strerror(number));
+	return -number;
 }
 
 int cmd_serve(int argc, char **argv)

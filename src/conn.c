@@ -122,7 +122,6 @@ static enum conn_step refuse_engine(struct conn *c, int status, int error, const
 	char text[512];
 
 	engine_trouble(c->env->engine, c->state == CONN_EXCHANGE, error, detail, text, sizeof(text));
-	c->env->stats.engine_troubles++;
 	log_warn("%s", text);
 	return refuse(c, status, text);
 }
@@ -133,7 +132,6 @@ static enum conn_step engine_broke(struct conn *c, int error, const char *detail
 	bool interim_left = c->x.phase != ANSWER_INTERIM || !buf_used(c->down.buf);
 	if (c->x.phase != ANSWER_BODY && interim_left)
 		return refuse_engine(c, 502, error, detail);
-	c->env->stats.engine_troubles++;
 	log_exchange(c, "cut: the engine did not finish its answer");
 	return END;
 }
@@ -218,8 +216,10 @@ static enum conn_step state_handshake(struct conn *c)
 static enum conn_step state_arm(struct conn *c)
 {
 	c->scan = (struct http_scan){0};
-	if (c->client.tls)
+	if (c->client.tls) {
 		tls_expect_secrets(c->client.tls, true);
+		log_debug("%s %s %s", c->peer, tls_version(c->client.tls), tls_cipher(c->client.tls));
+	}
 	deadline(c, TIMER_HEAD);
 	c->state = CONN_HEAD;
 	return NEXT;
@@ -250,7 +250,6 @@ static enum conn_step state_head(struct conn *c)
 			c->state = CONN_CHECK;
 			return NEXT;
 		case HTTP_BAD:
-			c->env->stats.refused_bad++;
 			c->x = (struct exchange){.method = HTTP_GET, .started_ms = timer_now_ms()};
 			return refuse(c, http_reason_status(refusal), http_reason(refusal));
 		case HTTP_MORE:
@@ -375,20 +374,16 @@ static enum conn_step state_check(struct conn *c)
 
 	c->x.method = request->method;
 	if (!good) {
-		env->stats.refused_bad++;
 		return refuse(c, http_reason_status(refusal), http_reason(refusal));
 	}
 	remember_request(c, request);
 	if (request->has_origin) {
-		env->stats.refused_bad++;
 		return refuse(c, 403, "requests from web pages (with an Origin field) are not allowed");
 	}
 	c->x.principal = check_token(c, request);
 	if (!c->x.principal) {
-		env->stats.refused_unauthorized++;
 		return refuse(c, 401, "a valid token is required");
 	}
-	env->stats.requests++;
 	if (request->upgrade && request->framing == HTTP_FRAMING_CHUNKED)
 		return refuse(c, 400, "an Upgrade with a chunked body is not allowed");
 	enum http_connection connection = classify(c, request);
@@ -615,7 +610,6 @@ static enum conn_step open_tunnel(struct conn *c, struct buf *head, const char *
 		return END;
 	buf_give(&c->env->bufs, &c->held);
 	buf_give(&c->env->bufs, &c->answer);
-	c->env->stats.tunnels++;
 	c->x.phase = ANSWER_BODY;
 	c->state = CONN_TUNNEL;
 	return NEXT;

@@ -49,8 +49,6 @@ static void conn_free(struct conn *c)
 	buf_give(&env->bufs, &c->answer);
 	conn_engine_close(c);
 	event_remove(env->loop, &c->client_event);
-	if (c->client.tls && tls_was_truncated(c->client.tls))
-		env->stats.truncated++;
 	leg_close(&c->client);
 	free(c);
 }
@@ -167,7 +165,6 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is
 	name_peer(c);
 	TAILQ_INSERT_TAIL(&env->conns, c, link);
 	env->conns_count++;
-	env->stats.accepted++;
 	timer_start(&env->timers, &c->timer, TIMER_HANDSHAKE, timer_now_ms());
 	conn_event(c);
 	return 0;

@@ -43,6 +43,18 @@ static int secret_check(const char *path, const struct stat *st, char *error, si
 	return -EACCES;
 }
 
+int file_secret_check(const char *path, char *error, size_t error_cap)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		int ret = -errno;
+		snprintf(error, error_cap, "%s: %s", path, strerror(-ret));
+		return ret;
+	}
+	return secret_check(path, &st, error, error_cap);
+}
+
 /* One byte more than `want` is asked for, so that a file that grew after fstat() is noticed. */
 static int read_all(int fd, size_t want, struct file_text *text)
 {

@@ -17,7 +17,7 @@
 
 static int fail(char *error, size_t error_cap, const char *what, int number, const char *remedy)
 {
-	snprintf(error, error_cap, "--listen %s: %s%s", what, strerror(number), remedy);
+	snprintf(error, error_cap, "%s: %s%s", what, strerror(number), remedy);
 	return -number;
 }
 
@@ -55,9 +55,10 @@ static int bind_tcp(const struct sockaddr_storage *address, socklen_t len, bool 
 	return fd;
 }
 
-static int resolve(const struct config_address *address, struct sockaddr_storage *out, socklen_t *len,
-		   char *error, size_t error_cap)
+static int resolve(const struct listener *listener, struct sockaddr_storage *out, socklen_t *len, char *error,
+		   size_t error_cap)
 {
+	const struct config_address *address = &listener->address;
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
 	struct addrinfo *found = NULL;
 	char port[8];
@@ -65,8 +66,8 @@ static int resolve(const struct config_address *address, struct sockaddr_storage
 	snprintf(port, sizeof(port), "%u", (unsigned)address->port);
 	int result = getaddrinfo(address->host, port, &hints, &found);
 	if (result != 0) {
-		snprintf(error, error_cap, "--listen %s: cannot resolve '%s': %s", address->text,
-			 address->host, gai_strerror(result));
+		snprintf(error, error_cap, "%s: cannot resolve '%s': %s", listener->label, address->host,
+			 gai_strerror(result));
 		return -EADDRNOTAVAIL;
 	}
 	memcpy(out, found->ai_addr, found->ai_addrlen);
@@ -114,12 +115,12 @@ static void set_port(struct sockaddr_storage *address, uint16_t port)
 
 static int open_tcp(struct listener *listener, unsigned workers, char *error, size_t error_cap)
 {
-	const char *name = listener->address.text;
+	const char *name = listener->label;
 	struct sockaddr_storage address = {0};
 	socklen_t len = 0;
 
 	if (listener->address.host[0]) {
-		int result = resolve(&listener->address, &address, &len, error, error_cap);
+		int result = resolve(listener, &address, &len, error, error_cap);
 		if (result < 0)
 			return result;
 	} else {
@@ -156,29 +157,30 @@ static int open_tcp(struct listener *listener, unsigned workers, char *error, si
 	return 0;
 }
 
-/* Whether something answers on that unix socket. */
-static bool unix_is_alive(const struct sockaddr_un *address)
+/* Whether that unix socket was left behind by a process that died. Any other answer may be a live one. */
+static bool unix_is_stale(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool alive =
-	    fd >= 0 && connect(fd, (const struct sockaddr *)(const void *)address, sizeof(*address)) == 0;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool stale = fd >= 0 &&
+		     connect(fd, (const struct sockaddr *)(const void *)address, sizeof(*address)) < 0 &&
+		     errno == ECONNREFUSED;
 
 	if (fd >= 0)
 		close(fd);
-	return alive;
+	return stale;
 }
 
 static int open_unix(struct listener *listener, unsigned workers, char *error, size_t error_cap)
 {
-	const char *name = listener->address.text;
+	const char *name = listener->label;
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct stat st;
 
 	strlcpy(address.sun_path, listener->address.path, sizeof(address.sun_path));
 	if (lstat(address.sun_path, &st) == 0) {
-		if (!S_ISSOCK(st.st_mode) || unix_is_alive(&address))
+		if (!S_ISSOCK(st.st_mode) || !unix_is_stale(&address))
 			return fail(error, error_cap, name, EADDRINUSE, remedy_for(EADDRINUSE));
-		(void)unlink(address.sun_path); /* left behind by a process that died */
+		(void)unlink(address.sun_path);
 	}
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -199,10 +201,11 @@ static int open_unix(struct listener *listener, unsigned workers, char *error, s
 	return 0;
 }
 
-int listener_open(struct listener *listener, const struct config_address *address, unsigned workers,
-		  char *error, size_t error_cap)
+int listener_open(struct listener *listener, const char *option, const struct config_address *address,
+		  unsigned workers, char *error, size_t error_cap)
 {
 	*listener = (struct listener){.address = *address, .fds = calloc(workers, sizeof(int))};
+	snprintf(listener->label, sizeof(listener->label), "%s %s", option, address->text);
 	if (!listener->fds) {
 		snprintf(error, error_cap, "out of memory");
 		return -ENOMEM;

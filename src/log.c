@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -107,7 +108,9 @@ void log_write(enum log_level level, const char *format, ...)
 	}
 	record[used++] = '\n';
 	/* Nobody can be told when this fails, and a full pipe must not hold a worker up. */
-	while (write(STDERR_FILENO, record, used) < 0 && errno == EINTR)
-		;
+	struct pollfd pollfd = {.fd = STDERR_FILENO, .events = POLLOUT};
+	if (poll(&pollfd, 1, 0) == 1)
+		while (write(STDERR_FILENO, record, used) < 0 && errno == EINTR)
+			;
 	errno = saved_errno;
 }

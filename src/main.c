@@ -7,6 +7,10 @@
 #include "compiler.h"
 #include "config.h"
 
+#ifndef HEADGATE_VERSION /* the Makefile says it */
+#define HEADGATE_VERSION "unknown"
+#endif
+
 struct command {
 	const char *name;
 	const char *help;

@@ -27,7 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+
+#include "file.h"
 
 /* AEAD only, cheapest first: AES-128 is enough and costs a fifth less than AES-256. */
 static const char tls12_ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
@@ -234,24 +235,6 @@ static SSL_CTX *ctx_new(const SSL_METHOD *method)
 	return ctx;
 }
 
-/* A private key that others can read is refused, as ssh does. */
-static int check_private(const char *file, char *error, size_t error_cap)
-{
-	struct stat st;
-
-	if (stat(file, &st) < 0) {
-		int result = -errno;
-		snprintf(error, error_cap, "%s: %s", file, strerror(errno));
-		return result;
-	}
-	if (S_ISREG(st.st_mode) && (st.st_mode & S_IRWXO)) {
-		snprintf(error, error_cap, "%s: others can read this private key; run 'chmod 600 %s'", file,
-			 file);
-		return -EACCES;
-	}
-	return 0;
-}
-
 static int load_pair(SSL_CTX *ctx, const char *cert_file, const char *key_file, char *error, size_t error_cap)
 {
 	ERR_clear_error();
@@ -260,7 +243,7 @@ static int load_pair(SSL_CTX *ctx, const char *cert_file, const char *key_file, 
 			 openssl_reason());
 		return -EINVAL;
 	}
-	if (check_private(key_file, error, error_cap) < 0)
+	if (file_secret_check(key_file, error, error_cap) < 0)
 		return -EINVAL;
 	/* Setting a key that does not fit the certificate fails already here. */
 	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1 ||

@@ -35,27 +35,37 @@ void welcome_print(FILE *out, const struct listener *listener, const char *ca_fi
 {
 	char host[280];
 	unsigned port = listener->address.port;
-	const char *shown = token ? token : "$DOCKER_API_TOKEN";
+	/* With a certificate of the user's own we do not know where the client keeps the CA. */
+	const char *ca = ca_file ? ca_file : "/path/to/ca.pem";
+	const char *ca_dir = ca_file ? state_dir : "/path/to";
 
+	fprintf(out, "\nToken, shown this once (full access to the engine):\n\n  %s\n", token);
+	if (listener->address.scheme != CONFIG_TLS) {
+		fprintf(
+		    out,
+		    "\ncurl:\n\n  curl --unix-socket %s http://docker/version \\\n    -H token:\\\n%s\n\n",
+		    listener->address.path, token);
+		(void)fflush(out);
+		return;
+	}
 	client_host(listener, host, sizeof(host));
-	if (token)
-		fprintf(out, "\nToken, shown this once (full access to the engine):\n\n  %s\n", token);
 	fprintf(out,
 		"\ndocker CLI (27.1 or later), compose:\n\n"
 		"  export DOCKER_HOST=tcp://%s:%u DOCKER_TLS_VERIFY=1 \\\n"
 		"    DOCKER_CERT_PATH=%s \\\n"
-		"    DOCKER_CUSTOM_HEADERS=token=%s\n"
+		"    DOCKER_CUSTOM_HEADERS=token=\\\n%s\n"
 		"  docker version\n",
-		host, port, state_dir, shown);
+		host, port, ca_dir, token);
 	fprintf(out,
-		"\nAny docker CLI, with a context: add to ~/.docker/config.json\n"
-		"  \"HttpHeaders\": {\"token\": \"%s\"}\nand then\n\n"
+		"\nAny docker CLI: \"HttpHeaders\": {\"token\": \"...\"} in ~/.docker/config.json, then\n\n"
 		"  docker context create headgate --docker \\\n"
 		"    \"host=tcp://%s:%u,ca=%s\"\n"
 		"  docker --context headgate version\n",
-		shown, host, port, ca_file);
-	fprintf(out, "\ncurl:\n\n  curl --cacert %s \\\n    -H \"token: %s\" \\\n    https://%s:%u/version\n",
-		ca_file, shown, host, port);
-	fprintf(out, "\nOther machines need a copy of %s, nothing else.\n\n", ca_file);
+		host, port, ca);
+	fprintf(out, "\ncurl:\n\n  curl --cacert %s https://%s:%u/version \\\n    -H token:\\\n%s\n", ca,
+		host, port, token);
+	if (ca_file)
+		fprintf(out, "\nOther machines need a copy of %s, nothing else.\n", ca_file);
+	fputc('\n', out);
 	(void)fflush(out);
 }

@@ -140,9 +140,7 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 
 	memset(worker, 0, sizeof(*worker));
 	worker->index = index;
-	worker->max_connections = config->max_connections / shared->workers;
-	if (worker->max_connections == 0)
-		worker->max_connections = 1;
+	worker->max_connections = (config->max_connections + shared->workers - 1) / shared->workers;
 	worker->loop = event_open(shared->event_ops, &result);
 	if (!worker->loop)
 		return result;
