@@ -18,6 +18,7 @@ enum timer_class {
 	TIMER_BODY,
 	TIMER_REST, /* shortly after an answer */
 	TIMER_IDLE,
+	TIMER_PROBE, /* of a half-closed client, whether it is still there */
 	TIMER_CONNECT,
 	TIMER_LINGER,
 	TIMER_CLASS_COUNT,

@@ -72,6 +72,14 @@ static void want(struct conn *c, const struct leg *leg, unsigned mask)
 		c->want_engine |= mask;
 }
 
+/* A reset, or (unix) closed by the peer; not a FIN, after which the peer may still read. */
+static bool socket_is_gone(int fd)
+{
+	struct pollfd pollfd = {.fd = fd};
+
+	return poll(&pollfd, 1, 0) == 1 && (pollfd.revents & (POLLHUP | POLLERR));
+}
+
 static void deadline(struct conn *c, enum timer_class class)
 {
 	timer_start(&c->env->timers, &c->timer, class, timer_now_ms());
@@ -551,11 +559,16 @@ static enum conn_step move_request(struct conn *c)
 	return END;
 }
 
-/* Nothing is read of the client any more, but it should not go unnoticed: a reset ends the connection. */
+/*
+ * Nothing is read of the client any more, but it should not go unnoticed. Before its FIN an event tells;
+ * after it the FIN would be reported for ever, so the socket is looked at now and then.
+ */
 static void want_hangup(struct conn *c)
 {
 	if (!c->hangup_seen)
 		want(c, &c->client, EVENT_HANGUP);
+	else if (!timer_running(&c->timer))
+		deadline(c, TIMER_PROBE);
 }
 
 /* Where a tunnel may still open, held bytes go before the client's end: the tunnel carries both. */
@@ -803,9 +816,7 @@ static enum conn_step state_exchange(struct conn *c)
 /* unix sockets tell whether the peer is gone altogether or has only ended its own direction. */
 static bool engine_is_gone(const struct conn *c)
 {
-	struct pollfd pollfd = {.fd = c->engine.fd};
-
-	return c->engine.is_unix && poll(&pollfd, 1, 0) == 1 && (pollfd.revents & (POLLHUP | POLLERR));
+	return c->engine.is_unix && socket_is_gone(c->engine.fd);
 }
 
 /* One direction of a tunnel; *ended when nothing more will go this way. */
@@ -957,6 +968,13 @@ enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 	case TIMER_IDLE:
 		c->state = CONN_DRAIN;
 		return NEXT;
+	case TIMER_PROBE:
+		if (socket_is_gone(c->client.fd)) {
+			log_exchange(c, "the client has gone");
+			break;
+		}
+		deadline(c, TIMER_PROBE);
+		return WAIT;
 	case TIMER_CONNECT:
 		return refuse_engine(c, 503, -ETIMEDOUT, NULL);
 	case TIMER_HANDSHAKE:

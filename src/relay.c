@@ -165,8 +165,6 @@ static enum relay_result fill_buf(struct relay *relay, const struct relay_pools 
 {
 	enum relay_result result = RELAY_AGAIN;
 
-	if (relay->error) /* came right behind bytes; the socket reports it only once */
-		return RELAY_FROM_FAILED;
 	if (!relay->buf && !(relay->buf = buf_take(pools->bufs)))
 		return RELAY_NO_MEMORY;
 	while (!relay->body_ended && !relay->bad && *budget > 0) {
@@ -198,7 +196,10 @@ static bool can_splice(const struct relay *relay, const struct relay_pools *pool
 static enum relay_result fill_pipe(struct relay *relay, const struct relay_pools *pools, size_t *budget)
 {
 	uint64_t blind = body_blind_bytes(&relay->body);
-	size_t limit = blind < PIPE_BYTES ? (size_t)blind : PIPE_BYTES;
+	size_t limit = *budget < PIPE_BYTES ? *budget : PIPE_BYTES;
+
+	if (blind < limit)
+		limit = (size_t)blind;
 
 	if (!relay->pipe && !(relay->pipe = pipe_take(pools->pipes)))
 		return fill_buf(relay, pools, budget);
@@ -225,6 +226,8 @@ enum relay_result relay_step(struct relay *relay, const struct relay_pools *pool
 			return RELAY_BAD;
 		if (relay->body_ended)
 			return RELAY_DONE;
+		if (relay->error) /* came right behind bytes; the socket reports it only once */
+			return RELAY_FROM_FAILED;
 		if (budget == 0)
 			return RELAY_AGAIN;
 		result = can_splice(relay, pools) ? fill_pipe(relay, pools, &budget)

@@ -21,6 +21,8 @@
 #define LINGER_MS     10000
 /* So long an answered connection keeps OpenSSL's buffers for the next request. */
 #define REST_MS 5000
+/* How soon a half-closed client's reset is noticed; nothing but a look at the socket tells. */
+#define PROBE_MS 2000
 
 static void accepted(struct event_source *source, int fd_or_errno)
 {
@@ -132,6 +134,7 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 	    [TIMER_HEAD] = config->head_timeout_ms,
 	    [TIMER_BODY] = config->head_timeout_ms,
 	    [TIMER_REST] = REST_MS,
+	    [TIMER_PROBE] = PROBE_MS,
 	    [TIMER_IDLE] = config->idle_timeout_ms,
 	    [TIMER_CONNECT] = config->connect_timeout_ms,
 	    [TIMER_LINGER] = LINGER_MS,

@@ -1,5 +1,6 @@
-"""A TLS client that can do what no well-behaved one does: split records and writes anywhere,
-half-close by close_notify or by FIN alone, abort, and tell a clean end from a cut one."""
+"""A client, with TLS or without, that can do what no well-behaved one does: split records and
+writes anywhere, half-close by close_notify or by FIN alone, abort, and tell a clean end from a cut
+one."""
 
 from __future__ import annotations
 
@@ -9,12 +10,28 @@ import ssl
 import struct
 import time
 from pathlib import Path
+from typing import Callable
 
 import wire
-from model import (Await, AwaitEnd, AwaitRaw, Case, CloseNotify, End, Fin, Pause, Rst, Send, Steps)
+from model import (Await, AwaitEnd, AwaitRaw, Calm, Case, CloseNotify, End, Fin, Pause, Rst, Send,
+                   Steps)
 
 STEP_SECONDS = 8.0
 LINGER_SECONDS = 0.05  # a connection that stays open may still say something wrong
+CALM_CPU_SECONDS = 0.2  # in a second without anything to do; spinning takes all of it
+
+Address = tuple[str, int] | Path
+
+
+def dial(address: Address) -> socket.socket:
+    if isinstance(address, Path):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(STEP_SECONDS)
+        sock.connect(str(address))
+    else:
+        sock = socket.create_connection(address, timeout=STEP_SECONDS)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
 
 def context(ca: Path, tls: str, alpn: tuple[str, ...]) -> ssl.SSLContext:
@@ -29,9 +46,10 @@ def context(ca: Path, tls: str, alpn: tuple[str, ...]) -> ssl.SSLContext:
 
 
 class Client:
-    def __init__(self, port: int, made: ssl.SSLContext | None, wire_size: int = 0) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=STEP_SECONDS)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, address: Address, made: ssl.SSLContext | None, wire_size: int,
+                 cpu: Callable[[], float]) -> None:
+        self.sock = dial(address)
+        self.cpu = cpu  # headgate's CPU time
         self.sock.setblocking(False)
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls: ssl.SSLObject | None = None
@@ -168,6 +186,14 @@ class Client:
                 self._read()
         return True
 
+    def calm(self, seconds: float) -> None:
+        until, before = time.monotonic() + seconds, self.cpu()
+        self.wait(lambda: False, seconds)
+        time.sleep(max(0.0, until - time.monotonic()))
+        used = self.cpu() - before
+        if used >= CALM_CPU_SECONDS:
+            self.trouble = f"headgate used {used:.2f} s of CPU time in {seconds} s of nothing to do"
+
     def has_answers(self, count: int, bodiless: tuple[int, ...]) -> bool:
         if count and b"\r\n\r\n" not in self.got:
             return False
@@ -199,6 +225,8 @@ def play(case: Case, steps: Steps, client: Client) -> None:
                 client.close_notify()
             case Fin():
                 client.fin()
+            case Calm(seconds):
+                client.calm(seconds)
             case Rst():
                 client.rst()
                 client.end = End.ANY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-READY = re.compile(rb"listening on tls://127\.0\.0\.1:(\d+)")
+READY = re.compile(rb"listening on (?:tls://127\.0\.0\.1:(\d+)|unix://)")
 REPORTS = ("ERROR: AddressSanitizer", "LeakSanitizer", "runtime error",
            "WARNING: ThreadSanitizer")
 START_SECONDS = 60.0
@@ -20,14 +21,18 @@ class Gate:
     started: list[Gate] = []
     over = False  # set when the run was told to stop
 
-    def __init__(self, binary: Path, event: str, home: Path, engine: Path, token: str) -> None:
+    def __init__(self, binary: Path, home: Path, token: str, client: str,
+                 options: list[str]) -> None:
         self.state = home / "state"
         self.log_path = home / "log"
         self.out_path = home / "out"
         self.ca = self.state / "ca.pem"
-        self.command = [str(binary), "serve", "--listen", "tls://127.0.0.1:0",
-                        "--engine", f"unix://{engine}", "--state", str(self.state),
-                        "--event", event, "--workers", "2", "--head-timeout", "2s"]
+        self.path = home / "client.sock"
+        listen = ["tls://127.0.0.1:0"] + [f"unix://{self.path}"] * (client == "unix")
+        self.command = [str(binary), "serve", *(f"--listen={address}" for address in listen),
+                        "--state", str(self.state), "--workers", "2", "--head-timeout", "2s",
+                        *options]
+        self.listeners = len(listen)
         self.environment = {**os.environ, "DOCKER_API_TOKEN": token}
         self.port = 0
         self.start()
@@ -45,9 +50,9 @@ class Gate:
             Gate.started.append(self)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            ready = READY.search(self.log_path.read_bytes()[before:])
-            if ready:
-                self.port = int(ready[1])
+            ready = list(READY.finditer(self.log_path.read_bytes()[before:]))
+            if len(ready) == self.listeners:
+                self.port = int(next(r[1] for r in ready if r[1]))
                 return
             if not self.alive():
                 break
@@ -58,6 +63,27 @@ class Gate:
 
     def alive(self) -> bool:
         return self.process.poll() is None
+
+    def cpu_seconds(self) -> float:
+        """User and system time that all threads have used."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+    def sockets(self) -> int:
+        """How many sockets it has open."""
+        count = 0
+        with contextlib.suppress(OSError):  # it died
+            for fd in Path(f"/proc/{self.process.pid}/fd").iterdir():
+                with contextlib.suppress(OSError):  # closed meanwhile
+                    count += os.readlink(fd).startswith("socket:")
+        return count
+
+    def sockets_left(self, most: int, seconds: float) -> int:
+        """How many sockets it has beyond `most` after so many seconds at most."""
+        deadline = time.monotonic() + seconds
+        while (left := self.sockets() - most) > 0 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return max(0, left)
 
     def kill(self) -> None:
         if self.alive():
@@ -83,6 +109,12 @@ class Gate:
 
     def log(self) -> str:
         return (self.log_path.read_bytes() + self.out_path.read_bytes()).decode("latin-1")
+
+    def log_bytes(self) -> int:
+        return self.log_path.stat().st_size
+
+    def log_from(self, start: int) -> str:
+        return self.log_path.read_bytes()[start:].decode("latin-1")
 
     def tail(self, lines: int = 15) -> str:
         return "\n".join(self.log_path.read_text("latin-1").splitlines()[-lines:])

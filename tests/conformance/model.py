@@ -10,13 +10,14 @@ from typing import Callable, Iterable, Union
 TOKEN = "@TOKEN@"
 BASIC = "@BASIC@"  # base64("user:" + token)
 SHORT = "@SHORT@"  # the token without its last character
+ENGINE = "@ENGINE@"  # how headgate's own messages name the engine
 
 
 class End(Enum):
     """How the client's connection ended, or must end."""
 
-    CLEAN = "clean"  # close_notify was seen
-    CUT = "cut"  # FIN or RST without close_notify
+    CLEAN = "clean"  # close_notify was seen; without TLS: FIN
+    CUT = "cut"  # FIN or RST without close_notify; without TLS: RST
     OPEN = "open"  # still open
     CLOSED = "closed"  # expectation only: clean or cut
     ANY = "any"  # expectation only
@@ -71,7 +72,14 @@ class Rst:
     """Abort; nothing is read afterwards."""
 
 
-ClientStep = Union[Send, Pause, Await, AwaitRaw, AwaitEnd, CloseNotify, Fin, Rst]
+@dataclass(frozen=True)
+class Calm:
+    """For so long nothing is to be done, and headgate must not use CPU time for it."""
+
+    seconds: float = 1.0
+
+
+ClientStep = Union[Send, Pause, Await, AwaitRaw, AwaitEnd, CloseNotify, Fin, Rst, Calm]
 Steps = tuple[ClientStep, ...]
 
 # ---- what the scripted engine does on one connection ----------------------------------------
@@ -103,6 +111,8 @@ class Take:
 class Eof:
     """Wait for the end of what headgate sends."""
 
+    notified: bool = False  # with TLS: it has to be a close_notify
+
 
 @dataclass(frozen=True)
 class Quiet:
@@ -119,8 +129,21 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Flight:
+    """Everything in one write: each part a TLS record of its own, and maybe the end, too."""
+
+    parts: tuple[bytes, ...]
+    end: bool = False  # with TLS: close_notify in the same write; TCP: FIN on the same segment
+
+
+@dataclass(frozen=True)
 class Wait:
     seconds: float
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Neither read nor send nor close until the client is gone and the checks are through."""
 
 
 @dataclass(frozen=True)
@@ -130,21 +153,32 @@ class Echo:
 
 @dataclass(frozen=True)
 class HalfClose:
-    pass
+    """With TLS: close_notify, no FIN (as Go's CloseWrite)."""
+
+
+@dataclass(frozen=True)
+class Truncate:
+    """Half-close by FIN alone: with TLS a cut, as anybody on the way could make it."""
 
 
 @dataclass(frozen=True)
 class Close:
-    pass
+    """With TLS: close_notify first."""
 
 
 @dataclass(frozen=True)
 class Reset:
-    """Close with bytes unread: on a unix socket the peer gets ECONNRESET."""
+    """Close with bytes unread: the peer gets ECONNRESET."""
+
+
+@dataclass(frozen=True)
+class Abort:
+    """Reset at once; TCP and TLS only."""
 
 
 EngineStep = Union[
-    Serve, Request, Head, Take, Eof, Quiet, Answer, Wait, Echo, HalfClose, Close, Reset
+    Serve, Request, Head, Take, Eof, Quiet, Answer, Flight, Wait, Hold, Echo, HalfClose, Truncate,
+    Close, Reset, Abort
 ]
 Script = tuple[EngineStep, ...]
 
@@ -203,6 +237,12 @@ class Case:
     at_least: float = 0.0  # seconds that it has to take
     group: str = ""  # all answers of a group are the same bytes
     slow: bool = field(default=False)  # seconds, not milliseconds: started first
+    clients: tuple[str, ...] = ("tls", "unix")  # the legs that it is for
+    engines: tuple[str, ...] = ("unix", "tcp", "tls")
+    engine_tls: str = "1.3"  # where the engine's leg is TLS
+    ends_within: float = 0.0  # seconds in which headgate closes both legs once the client is gone
+    log_has: str = ""  # patterns for what headgate logs meanwhile
+    log_lacks: str = ""
 
 
 # ---- short forms for the tables -------------------------------------------------------------

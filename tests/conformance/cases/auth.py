@@ -26,6 +26,17 @@ def either(name: str, *fields: str, status: tuple[int, ...] = (400, 401)) -> Cas
                 (Outcome(((reached("GET /version"),),), (200,), End.OPEN),))
 
 
+def second(name: str, request: bytes, status: int, pipelined: bool = False) -> Case:
+    """Refused behind a request with a body: the log does not count that body twice."""
+    first = req("POST /containers/create", "Content-Length: 1000", body="x" * 1000)
+    steps = (Send(first + request),) if pipelined else (Send(first), Await(1), Send(request))
+    return Case(f"the log of a refusal behind a body: {name}", steps,
+                Outcome(((with_length("POST /containers/create", "x" * 1000),),), (200, status),
+                        refusal=True),
+                log_has=rf"(?m) 200 up=1000/.*(?s:.)* {status} up=0/",
+                log_lacks=rf" {status} up=[1-9]")
+
+
 CASES = (
     accepted("token", f"token: {TOKEN}"),
     accepted("token in other letters", f"ToKeN: {TOKEN}"),
@@ -131,6 +142,11 @@ CASES = (
                + req("POST /containers/x/start", auth=None) + SMUGGLED),),
          Outcome(((with_length("POST /containers/create", "hello"),),), (200, 401),
                  refusal=True)),
+    second("no token", req("GET /info", auth=None), 401),
+    second("no token, pipelined", req("GET /info", auth=None), 401, pipelined=True),
+    second("Origin", req("GET /info", "Origin: https://a"), 403),
+    second("malformed", b"GET /info\n\n", 400),
+    second("two token fields", req("GET /info", f"token: {TOKEN}"), 400),
     passed("each of three requests in another way",
            (Send(req("GET /a")), Await(1),
             Send(req("GET /b", auth=f"Authorization: Bearer {TOKEN}")), Await(2),

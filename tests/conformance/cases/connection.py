@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from model import (SMUGGLED, Answer, Await, Case, Close, CloseNotify, End, Eof, Fin, Outcome,
-                   Pause, Quiet, Request, Rst, Send, Serve, Wait, http, passed, reached, refused,
-                   req, streamed, with_length)
+from model import (SMUGGLED, Answer, Await, Case, Close, CloseNotify, End, Eof, Fin, Hold, Outcome,
+                   Pause, Quiet, Reached, Request, Rst, Send, Serve, Wait, http, passed, reached,
+                   refused, req, streamed, with_length)
 
 from .sweeps import record_splits
 
 GET = req("GET /version")
 GOT = reached("GET /version")
 OLD = "GET /version HTTP/1.0"
+FLOOD = req("GET /" + "x" * 900) * 192  # fits what a unix socket takes beside what is held
 PLAIN = b"Client sent an HTTP request to an HTTPS server."
 
 
@@ -124,6 +125,23 @@ HALF_CLOSED = tuple(
          scripts=((Request(), Answer(http("200 OK", body=b"x" * (4 << 20)))),)),
 )
 
+
+
+def flooded(name: str, request: bytes, want: Reached, **kw) -> Case:
+    """More behind a pending request than headgate holds, then a reset: it has to be noticed."""
+    return Case(f"RST with much behind a pending request: {name}",
+                (Send(request + FLOOD), Pause(0.3), Rst()),
+                Outcome(((want,),), (), End.ANY), scripts=((Request(), Hold()),),
+                ends_within=3.0, **kw)
+
+
+FLOODED = (
+    flooded("requests", GET, GOT),
+    flooded("stream", req("GET /events"), reached("GET /events", close=True)),
+    flooded("before the 101", req("POST /session", "Connection: Upgrade", "Upgrade: h2c"),
+            reached("POST /session", upgrade="h2c")),
+)
+
 PROTOCOLS = (
     passed("TLS 1.2", GET, GOT, tls="1.2"),
     passed("TLS 1.2, two requests", (Send(GET), Await(1), Send(req("GET /info"))), GOT,
@@ -155,4 +173,4 @@ PROTOCOLS = (
     )
 )
 
-CASES = KEEP + OLD_HTTP + HALF_CLOSED + PROTOCOLS
+CASES = KEEP + OLD_HTTP + HALF_CLOSED + FLOODED + PROTOCOLS

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from model import (INNER, SMUGGLED, Answer, Await, Case, Close, End, Head, Outcome, Pause, Request,
-                   Reset, Script, Send, Serve, Status, Wait, chunks, http, passed, reached, req,
-                   with_chunks, with_length)
+from model import (ENGINE, INNER, SMUGGLED, Answer, Await, Case, Close, End, Head, Outcome, Pause,
+                   Request, Reset, Script, Send, Serve, Status, Wait, chunks, http, passed, reached,
+                   req, with_chunks, with_length)
 
 from .sweeps import answer_pieces, answer_splits
 
@@ -286,14 +286,16 @@ GONE = (
          scripts=((Request(), Answer(http("200 OK", body="{}").replace(b"1.1", b"1.0")),
                    Close()), (Serve(),))),
     Case("no socket", (Send(GET + SMUGGLED),), Outcome((), ((502, 503),), refusal=True,
-         says="engine.sock"), engine_state="missing"),
+         says=ENGINE), engine_state="missing"),
     Case("nobody listens", (Send(GET + SMUGGLED),), Outcome((), ((502, 503),), refusal=True,
-         says="engine.sock"), engine_state="deaf"),
+         says=ENGINE), engine_state="deaf"),
+    Case("nobody listens for a stream", (Send(req("GET /events") + SMUGGLED),),
+         Outcome((), ((502, 503),), refusal=True, says=ENGINE), engine_state="deaf"),
     Case("no socket for a stream", (Send(req("GET /events") + SMUGGLED),),
-         Outcome((), ((502, 503),), refusal=True, says="engine.sock"), engine_state="missing"),
+         Outcome((), ((502, 503),), refusal=True, says=ENGINE), engine_state="missing"),
     Case("no socket for a tunnel",
          (Send(req("POST /session", "Connection: Upgrade", "Upgrade: h2c") + SMUGGLED),),
-         Outcome((), ((502, 503),), refusal=True, says="engine.sock"), engine_state="missing"),
+         Outcome((), ((502, 503),), refusal=True, says=ENGINE), engine_state="missing"),
 )
 
 CASES = GOOD + BROKEN + CUT + SURPLUS + EARLY + GONE

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from model import (SMUGGLED, Answer, AwaitEnd, AwaitRaw, Case, Close, CloseNotify, Echo, Eof, End,
-                   Fin, HalfClose, Outcome, Pause, Quiet, Reached, Request, Rst, Script,
-                   Send, Status, Take, Wait, chunks, http, passed, reached, refused, req)
+                   Fin, HalfClose, Hold, Outcome, Pause, Quiet, Reached, Request, Rst, Script,
+                   Send, Status, Steps, Take, Wait, chunks, http, passed, reached, refused, req)
 
 from .sweeps import answer_pieces, answer_splits, record_pieces, record_splits
 
@@ -205,6 +207,35 @@ HALF_CLOSE = tuple(
          Outcome(((up(ATTACH),),), (), End.ANY), scripts=((Request(), Eof()),)),
 )
 
+
+
+def gone(name: str, request: bytes, want: Reached, answer: bytes, status: tuple[Status, ...],
+         how: Steps) -> Case:
+    """A client that has half-closed is gone altogether; the engine has nothing to say to it."""
+    return Case(f"gone after a half-close: {name}", (Send(request), *how, Pause(0.2), Rst()),
+                Outcome(((want,),), status, End.ANY, raw=b"ready" if status == (101,) else None),
+                ends_within=3.0,
+                scripts=((Request(), Answer(answer), Eof(), Hold()),))
+
+
+_READY = (AwaitRaw(b"ready"), CloseNotify())
+
+GONE = (
+    gone("tunnel", req(ATTACH, *UP), up(ATTACH, tail=b""), switch() + b"ready", (101,), _READY),
+    gone("tunnel, with bytes", req(ATTACH, *UP) + b"hi", up(ATTACH, tail=b"hi"),
+         switch() + b"ready", (101,), _READY),
+    gone("tunnel, FIN", req(ATTACH, *UP), up(ATTACH, tail=b""), switch() + b"ready", (101,),
+         (AwaitRaw(b"ready"), Fin())),
+    gone("tunnel, close_notify and FIN", req(ATTACH, *UP), up(ATTACH, tail=b""),
+         switch() + b"ready", (101,), (*_READY, Fin())),
+    gone("legacy tunnel", req(ATTACH), reached(ATTACH, close=None, tail=b""),
+         http("200 OK", RAW, length=False, body="ready"), (200,), _READY),
+    gone("stream", req("GET /containers/x/logs"),
+         reached("GET /containers/x/logs", close=True),
+         http("200 OK", RAW, length=False, body="ready"), (200,), _READY),
+    gone("pending", req("GET /version"), reached("GET /version"), b"", (), (CloseNotify(),)),
+)
+
 DENIED = (
     denied("404", http("404 Not Found", body="{}"), 404, b"{}"),
     denied("404, the engine closes", http("404 Not Found", "Connection: close", body="{}"), 404,
@@ -341,6 +372,35 @@ LEGACY = (
               want=reached("POST /containers/x/wait", close=True), body=b"ok"),
 )
 
+_STDIN = reached(ATTACH, close=None, framing="chunked", body=b"{}", tail=b"early late")
+_NO_STDIN = replace(_STDIN, tail=None)
+
+
+def chunked_legacy(name: str, steps: Steps, **kw) -> Case:
+    """A chunked body, then stdin: all of it reaches the tunnel, in order, or there is none, and
+    the client is told so (by a refusal, or by Connection: close in place of a tunnel)."""
+    return Case(f"legacy, chunked body: {name}", (*steps, AwaitRaw(b"ready "), Send(b"late"),
+                                                  CloseNotify()),
+                Outcome(((_STDIN,),), (200,), bodies=(b"ready early late",)),
+                (Outcome((), (400,), refusal=True),
+                 Outcome(((_NO_STDIN,),), ((400, 502),), refusal=True),
+                 Outcome(((_NO_STDIN,),), (200,), bodies=(b"ready ",), closing=True)),
+                scripts=((Request(), Answer(http("200 OK", RAW, length=False)), Answer(b"ready "),
+                          Echo()),), **kw)
+
+
+_CHUNKED = req(ATTACH, "Transfer-Encoding: chunked", body=chunks("{", "}"))
+
+CHUNKED_LEGACY = (
+    chunked_legacy("one write", (Send(_CHUNKED + b"early "),)),
+    chunked_legacy("one write, split at every point", (Send(_CHUNKED + b"early "),),
+                   sweep=record_splits),
+    chunked_legacy("small records", (Send(_CHUNKED + b"early "),), sweep=record_pieces),
+    chunked_legacy("stdin in the next write", (Send(_CHUNKED), Send(b"early "))),
+    chunked_legacy("stdin a little later", (Send(_CHUNKED), Pause(0.05), Send(b"early "))),
+    chunked_legacy("stdin split", (Send(_CHUNKED + b"ea"), Pause(0.05), Send(b"rly "))),
+)
+
 PIECES = (
     Case("small writes of the engine", (Send(req(ATTACH, *UP) + b"early"), AwaitRaw(b"early"),
                                         CloseNotify()),
@@ -349,4 +409,5 @@ PIECES = (
          script_sweep=answer_pieces),
 )
 
-CASES = (OPENED + HALF_CLOSE + DENIED + WRONG_SWITCH + OTHER_ROUTES + DOUBTFUL + LEGACY + PIECES)
+CASES = (OPENED + HALF_CLOSE + GONE + DENIED + WRONG_SWITCH + OTHER_ROUTES + DOUBTFUL + LEGACY
+         + CHUNKED_LEGACY + PIECES)

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/* listener_test.c: the sockets that clients connect to, and what stands in their way. */
+#include "listener.h"
+
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <sys/stat.h>
+
+#include "net_support.h"
+
+#define NOBODY 65534
+
+static char dir[64], path[108], url[128], error[512];
+
+static void setup(void)
+{
+	net_dir_make(dir);
+	snprintf(path, sizeof(path), "%s/sock", dir);
+	snprintf(url, sizeof(url), "unix://%s", path);
+}
+
+static void teardown(void)
+{
+	net_dir_remove(dir);
+}
+
+TestSuite(listener, .init = setup, .fini = teardown, .timeout = 30);
+
+static int open_at(struct listener *listener, const char *text, unsigned workers)
+{
+	struct config_address address;
+	const char *reason = "";
+
+	cr_assert_eq(config_address_parse(&address, text, true, &reason), 0, "%s: %s", text, reason);
+	error[0] = '\0';
+	return listener_open(listener, "--listen", &address, workers, error, sizeof(error));
+}
+
+static void must_open(struct listener *listener, const char *text, unsigned workers)
+{
+	cr_assert_eq(open_at(listener, text, workers), 0, "%s", error);
+	cr_assert_eq(listener->count, workers);
+}
+
+static void must_refuse(const char *text, unsigned workers, int want)
+{
+	struct listener listener;
+	unsigned fds = net_open_fds();
+
+	cr_assert_eq(open_at(&listener, text, workers), want, "%s: %s", text, error);
+	cr_assert_eq(strncmp(error, "--listen ", 9), 0, "%s", error);
+	cr_assert_not_null(strstr(error, text), "%s", error);
+	cr_assert_null(strchr(error, '\n'), "%s", error);
+	listener_close(&listener);
+	cr_assert_eq(net_open_fds(), fds, "descriptors");
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof(address);
+
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)(void *)&address, &len), 0);
+	return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&address)->sin6_port
+						   : ((struct sockaddr_in *)(void *)&address)->sin_port);
+}
+
+/* Connects to a loopback port: a descriptor or -errno. */
+static int connect_to(uint16_t port)
+{
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (struct sockaddr *)(void *)&address, sizeof(address)) == 0)
+		return fd;
+	int result = -errno;
+	close(fd);
+	return result;
+}
+
+/* How many of the waiting connections the workers get. */
+static unsigned accept_all(const struct listener *listener)
+{
+	unsigned accepted = 0;
+
+	for (unsigned i = 0; i < listener->count; i++) {
+		int fd;
+
+		while ((fd = accept(listener->fds[i], NULL, NULL)) >= 0) {
+			accepted++;
+			close(fd);
+		}
+		cr_assert_eq(errno, EAGAIN, "they do not block");
+	}
+	return accepted;
+}
+
+/* ---- TCP ---- */
+
+Test(listener, port_zero_gives_all_workers_one_port)
+{
+	static const char *const urls[] = {"tls://127.0.0.1:0", "tls://:0", "tls://localhost:0"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
+		struct listener listener;
+		char name[300], port[16];
+		unsigned fds = net_open_fds();
+		int clients[20];
+
+		must_open(&listener, urls[i], 4);
+		cr_assert_neq(listener.address.port, 0);
+		for (unsigned j = 0; j < 4; j++) {
+			cr_assert_eq(port_of(listener.fds[j]), listener.address.port, "%s", urls[i]);
+			cr_assert(fcntl(listener.fds[j], F_GETFD) & FD_CLOEXEC);
+		}
+		listener_name(&listener, name, sizeof(name));
+		snprintf(port, sizeof(port), ":%u", (unsigned)listener.address.port);
+		cr_assert_eq(strncmp(name, "tls://", 6), 0, "%s", name);
+		cr_assert_str_eq(strrchr(name, ':'), port);
+		if (strstr(urls[i], "localhost")) { /* may be ::1 */
+			listener_close(&listener);
+			continue;
+		}
+		for (size_t j = 0; j < ARRAY_SIZE(clients); j++)
+			cr_assert_geq(clients[j] = connect_to(listener.address.port), 0);
+		cr_assert_eq(accept_all(&listener), ARRAY_SIZE(clients), "%s", urls[i]);
+		for (size_t j = 0; j < ARRAY_SIZE(clients); j++)
+			close(clients[j]);
+		listener_close(&listener);
+		cr_assert_eq(net_open_fds(), fds);
+	}
+}
+
+Test(listener, names)
+{
+	struct listener listener;
+	char name[300], want[300];
+
+	must_open(&listener, "tls://127.0.0.1:0", 1);
+	listener_name(&listener, name, sizeof(name));
+	snprintf(want, sizeof(want), "tls://127.0.0.1:%u", (unsigned)listener.address.port);
+	cr_assert_str_eq(name, want);
+	listener_close(&listener);
+	must_open(&listener, url, 1);
+	listener_name(&listener, name, sizeof(name));
+	cr_assert_str_eq(name, url);
+	listener_close(&listener);
+	if (open_at(&listener, "tls://[::1]:0", 1) == 0) { /* a host without IPv6 */
+		listener_name(&listener, name, sizeof(name));
+		snprintf(want, sizeof(want), "tls://[::1]:%u", (unsigned)listener.address.port);
+		cr_assert_str_eq(name, want);
+	}
+	listener_close(&listener);
+}
+
+Test(listener, an_address_in_use_is_refused)
+{
+	struct listener first;
+	struct sockaddr_in address;
+	char text[64];
+	int other = net_tcp_listener(1, &address);
+
+	snprintf(text, sizeof(text), "tls://127.0.0.1:%u", (unsigned)ntohs(address.sin_port));
+	must_refuse(text, 1, -EADDRINUSE);
+	must_refuse(text, 4, -EADDRINUSE);
+	close(other);
+
+	/* Our own kind shares the port among its workers; a second program must not slip in. */
+	must_open(&first, "tls://127.0.0.1:0", 2);
+	snprintf(text, sizeof(text), "tls://127.0.0.1:%u", (unsigned)first.address.port);
+	must_refuse(text, 1, -EADDRINUSE);
+	must_refuse(text, 2, -EADDRINUSE);
+	cr_assert_not_null(strstr(error, "another"), "the remedy: %s", error);
+	int client = connect_to(first.address.port);
+	cr_assert_geq(client, 0);
+	cr_assert_eq(accept_all(&first), 1, "the first one is unharmed");
+	close(client);
+	listener_close(&first);
+	must_open(&first, text, 2);
+	listener_close(&first);
+}
+
+Test(listener, an_address_that_is_not_here)
+{
+	must_refuse("tls://192.0.2.1:4000", 1, -EADDRNOTAVAIL);
+}
+
+/* After a restart the old connections of the port may still linger. */
+Test(listener, a_port_with_old_connections)
+{
+	struct listener listener;
+	char text[64], byte;
+
+	must_open(&listener, "tls://127.0.0.1:0", 1);
+	snprintf(text, sizeof(text), "tls://127.0.0.1:%u", (unsigned)listener.address.port);
+	int client = connect_to(listener.address.port);
+	int server = accept(listener.fds[0], NULL, NULL);
+	cr_assert_geq(server, 0);
+	close(server); /* ends first, so its side goes into TIME_WAIT */
+	cr_assert_eq(recv(client, &byte, 1, 0), 0);
+	close(client);
+	listener_close(&listener);
+	must_open(&listener, text, 2);
+	listener_close(&listener);
+}
+
+Test(listener, stop_refuses_but_keeps_the_descriptors)
+{
+	struct listener listener;
+	unsigned fds;
+
+	must_open(&listener, "tls://127.0.0.1:0", 2);
+	fds = net_open_fds();
+	listener_stop(&listener);
+	cr_assert_eq(connect_to(listener.address.port), -ECONNREFUSED);
+	cr_assert_eq(net_open_fds(), fds);
+	cr_assert_lt(accept(listener.fds[0], NULL, NULL), 0);
+	listener_stop(&listener);
+	listener_close(&listener);
+	must_open(&listener, url, 2);
+	listener_stop(&listener);
+	cr_assert_eq(net_unix_connect(path), -ECONNREFUSED);
+	listener_close(&listener);
+	listener_close(&listener);
+}
+
+/* ---- unix ---- */
+
+static bool is_socket(void)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+Test(listener, unix_socket)
+{
+	struct listener listener;
+	struct stat st;
+	int client;
+
+	umask(0);
+	must_open(&listener, url, 3);
+	cr_assert_eq(umask(0), 0, "the umask is as before");
+	cr_assert_eq(lstat(path, &st), 0);
+	cr_assert_eq(st.st_mode & 0777, 0660, "%o", st.st_mode);
+	for (unsigned i = 0; i < 3; i++)
+		cr_assert(fcntl(listener.fds[i], F_GETFD) & FD_CLOEXEC, "worker %u", i);
+	cr_assert_geq(client = net_unix_connect(path), 0);
+	cr_assert_eq(accept_all(&listener), 1);
+	close(client);
+	listener_close(&listener);
+	cr_assert_lt(lstat(path, &st), 0, "its file goes with it");
+}
+
+Test(listener, a_stale_unix_socket_is_replaced)
+{
+	struct listener listener;
+
+	close(net_unix_listener(path, 1)); /* as a process that died leaves it */
+	cr_assert(is_socket());
+	must_open(&listener, url, 1);
+	int client = net_unix_connect(path);
+	cr_assert_geq(client, 0);
+	close(client);
+	listener_close(&listener);
+}
+
+Test(listener, a_live_unix_socket_is_not)
+{
+	int other = net_unix_listener(path, 5);
+
+	must_refuse(url, 2, -EADDRINUSE);
+	cr_assert(is_socket());
+	int client = net_unix_connect(path);
+	cr_assert_geq(client, 0, "it still answers");
+	close(client);
+	close(other);
+}
+
+/* It is alive, only busy; and asking it must not block. */
+Test(listener, a_live_unix_socket_with_a_full_queue)
+{
+	int other = net_unix_listener(path, 0), clients[16];
+	int count = net_unix_fill_queue(path, clients, (int)ARRAY_SIZE(clients));
+	long long before = net_now_ms();
+
+	must_refuse(url, 1, -EADDRINUSE);
+	cr_assert_lt(net_now_ms() - before, NET_PATIENCE_MS);
+	cr_assert(is_socket());
+	while (count > 0)
+		close(clients[--count]);
+	close(other);
+}
+
+/* Somebody else's: we may not ask it, so we cannot know that it is stale. */
+Test(listener, a_live_unix_socket_of_somebody_else)
+{
+	int other = net_unix_listener(path, 5);
+	bool root = geteuid() == 0;
+
+	cr_assert_eq(chmod(path, 0), 0);
+	cr_assert_eq(chmod(dir, 0777), 0);
+	if (root)
+		cr_assert_eq(seteuid(NOBODY), 0);
+	must_refuse(url, 1, -EADDRINUSE);
+	if (root)
+		cr_assert_eq(seteuid(0), 0);
+	cr_assert(is_socket());
+	close(other);
+}
+
+Test(listener, a_live_datagram_socket)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int other = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	cr_assert_eq(bind(other, (struct sockaddr *)(void *)&address, sizeof(address)), 0);
+	must_refuse(url, 1, -EADDRINUSE);
+	cr_assert(is_socket());
+	close(other);
+}
+
+Test(listener, other_files_are_not_removed)
+{
+	struct stat st;
+	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+	cr_assert_eq(write(fd, "precious", 8), 8);
+	close(fd);
+	must_refuse(url, 1, -EADDRINUSE);
+	cr_assert(lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 8);
+	unlink(path);
+
+	cr_assert_eq(symlink("/nowhere/at-all", path), 0);
+	must_refuse(url, 1, -EADDRINUSE);
+	cr_assert(lstat(path, &st) == 0 && S_ISLNK(st.st_mode));
+	unlink(path);
+
+	cr_assert_eq(mkdir(path, 0700), 0);
+	must_refuse(url, 1, -EADDRINUSE);
+	cr_assert(lstat(path, &st) == 0 && S_ISDIR(st.st_mode));
+	rmdir(path);
+}
+
+Test(listener, no_such_directory)
+{
+	must_refuse("unix:///nowhere/at/all/sock", 1, -ENOENT);
+}
+
+/* The option that the message names is the one that was given. */
+Test(listener, the_message_names_the_option)
+{
+	struct config_address address;
+	struct listener listener;
+	const char *reason;
+
+	cr_assert_eq(config_address_parse(&address, "unix:///nowhere/at/all/sock", true, &reason), 0);
+	cr_assert_eq(listener_open(&listener, "--admin", &address, 1, error, sizeof(error)), -ENOENT);
+	cr_assert_eq(strncmp(error, "--admin unix:///nowhere", 23), 0, "%s", error);
+	listener_close(&listener);
+}
