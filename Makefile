@@ -24,9 +24,9 @@ PKGS := liburing openssl libbsd-overlay
 # -Wno-format-truncation: error texts and log fields are cut at their buffers' ends on purpose. clang does not know it.
 HG_CFLAGS := -std=c17 -D_GNU_SOURCE -Iinclude -O2 -g -fno-omit-frame-pointer \
 	-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-format-truncation -Wno-unknown-warning-option -Werror \
-	-fstack-protector-strong -fPIE $(shell pkg-config --cflags $(PKGS))
+	-fstack-protector-strong -fPIE $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 HG_LDFLAGS := -pie -Wl,-z,relro,-z,now -pthread
-HG_LIBS := $(shell pkg-config --libs $(PKGS))
+HG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 ifeq ($(SANITIZER),address)
 HG_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined

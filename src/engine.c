@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -110,13 +111,17 @@ int engine_connected(int fd)
 static const char *remedy(const struct engine *engine, int error)
 {
 	bool is_unix = engine->address.scheme == CONFIG_UNIX;
+	struct stat st;
 
 	switch (-error) {
 	case ENOENT:
 		return is_unix ? "; is dockerd running, and is its socket there?" : "";
 	case ECONNREFUSED:
-		return is_unix ? "; the socket is there, but no dockerd listens on it"
-			       : "; is dockerd running?";
+		if (!is_unix)
+			return "; is dockerd running?";
+		return stat(engine->address.path, &st) == 0 && !S_ISSOCK(st.st_mode)
+			   ? "; that is no socket"
+			   : "; the socket is there, but no dockerd listens on it";
 	case EACCES:
 	case EPERM:
 		return is_unix ? "; run headgate as root or in the group of that socket" : "";
@@ -130,12 +135,11 @@ static const char *remedy(const struct engine *engine, int error)
 void engine_trouble(const struct engine *engine, bool connected, int error, const char *detail, char *text,
 		    size_t text_cap)
 {
-	const char *cause = error ? strerror(-error) : "";
+	const char *cause = error ? strerror(-error) : detail ? "" : "unknown error";
 
 	if (error == -EAGAIN)
 		cause = "its queue is full";
 	snprintf(text, text_cap, "headgate: %s the Docker Engine at %s: %s%s%s%s",
-		 connected ? "no good answer from" : "cannot reach", engine->address.text,
-		 cause ? cause : "unknown error", error && detail ? ": " : "", detail ? detail : "",
-		 connected ? "" : remedy(engine, error));
+		 connected ? "no good answer from" : "cannot reach", engine->address.text, cause,
+		 error && detail ? ": " : "", detail ? detail : "", connected ? "" : remedy(engine, error));
 }

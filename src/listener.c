@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -193,7 +194,7 @@ static int open_unix(struct listener *listener, unsigned workers, char *error, s
 	if (result < 0 || listen(fd, BACKLOG) < 0)
 		return fail(error, error_cap, name, result < 0 ? number : errno, "");
 	while (listener->count < workers) {
-		int copy = dup(fd);
+		int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (copy < 0)
 			return fail(error, error_cap, name, errno, "");
 		listener->fds[listener->count++] = copy;

@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -188,11 +189,30 @@ static void clear_errors(void)
 		ERR_clear_error();
 }
 
+/* What went wrong first: the last record only says which library noticed it ("system lib"). */
 static const char *openssl_reason(void)
 {
-	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+	unsigned long code = ERR_peek_error();
+	const char *reason = ERR_reason_error_string(code);
 
-	return reason ? reason : "unknown error";
+	if (ERR_SYSTEM_ERROR(code))
+		return strerror(ERR_GET_REASON(code));
+	switch (ERR_GET_REASON(code)) {
+	case PEM_R_NO_START_LINE:
+	case ERR_R_UNSUPPORTED:
+		return "there is none in it";
+	case ERR_R_INTERRUPTED_OR_CANCELLED: /* no_passphrase() */
+		return "it has a passphrase; 'openssl pkey -in OLD -out NEW' takes it off";
+	default:
+		return reason ? reason : "unknown error";
+	}
+}
+
+/* Nobody is there to type one, and OpenSSL would ask on the terminal. */
+static int no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf, (void)size, (void)writing, (void)arg;
+	return -1;
 }
 
 /*
@@ -227,6 +247,7 @@ static SSL_CTX *ctx_new(const SSL_METHOD *method)
 				     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
 	if (!SSL_CTX_set_num_tickets(ctx, 0) || !SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
 	    !SSL_CTX_set_cipher_list(ctx, tls12_ciphers) || !SSL_CTX_set_ciphersuites(ctx, tls13_ciphers)) {
 		SSL_CTX_free(ctx);
@@ -245,18 +266,20 @@ static int load_pair(SSL_CTX *ctx, const char *cert_file, const char *key_file, 
 	}
 	if (file_secret_check(key_file, error, error_cap) < 0)
 		return -EINVAL;
-	/* Setting a key that does not fit the certificate fails already here. */
-	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1 ||
-	    SSL_CTX_check_private_key(ctx) != 1) {
-		int reason = ERR_GET_REASON(ERR_peek_last_error());
-		if (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH)
-			snprintf(
-			    error, error_cap,
-			    "%s: is not the key of the certificate %s; give the pair that belongs together",
-			    key_file, cert_file);
-		else
-			snprintf(error, error_cap, "%s: cannot load a PEM private key: %s", key_file,
-				 openssl_reason());
+	int loaded = SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM);
+	int reason = ERR_GET_REASON(ERR_peek_last_error());
+	bool mismatch = reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH;
+	if (loaded != 1 && !mismatch) {
+		snprintf(error, error_cap, "%s: cannot load a PEM private key: %s", key_file,
+			 openssl_reason());
+		return -EINVAL;
+	}
+	/* A key that does not fit may also have been taken in place of the certificate, which is gone then.
+	 */
+	if (loaded != 1 || SSL_CTX_check_private_key(ctx) != 1) {
+		snprintf(error, error_cap,
+			 "%s: is not the key of the certificate %s; give the pair that belongs together",
+			 key_file, cert_file);
 		return -EINVAL;
 	}
 	return 0;

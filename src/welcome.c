@@ -50,22 +50,26 @@ void welcome_print(FILE *out, const struct listener *listener, const char *ca_fi
 	}
 	client_host(listener, host, sizeof(host));
 	fprintf(out,
-		"\ndocker CLI (27.1 or later), compose:\n\n"
+		"\ndocker CLI, 27.1 or later:\n\n"
 		"  export DOCKER_HOST=tcp://%s:%u DOCKER_TLS_VERIFY=1 \\\n"
 		"    DOCKER_CERT_PATH=%s \\\n"
 		"    DOCKER_CUSTOM_HEADERS=token=\\\n%s\n"
 		"  docker version\n",
 		host, port, ca_dir, token);
+	/* A directory of its own: HttpHeaders in the usual one would go to every engine this CLI talks to. */
 	fprintf(out,
-		"\nAny docker CLI: \"HttpHeaders\": {\"token\": \"...\"} in ~/.docker/config.json, then\n\n"
+		"\nAny docker CLI and compose, older ones too:\n\n"
+		"  mkdir -p ~/.docker-headgate; export DOCKER_CONFIG=~/.docker-headgate\n"
+		"  echo '{\"HttpHeaders\": {\"token\":\n\"%s\"}}' \\\n"
+		"    >~/.docker-headgate/config.json\n"
 		"  docker context create headgate --docker \\\n"
 		"    \"host=tcp://%s:%u,ca=%s\"\n"
 		"  docker --context headgate version\n",
-		host, port, ca);
+		token, host, port, ca);
 	fprintf(out, "\ncurl:\n\n  curl --cacert %s https://%s:%u/version \\\n    -H token:\\\n%s\n", ca,
 		host, port, token);
 	if (ca_file)
-		fprintf(out, "\nOther machines need a copy of %s, nothing else.\n", ca_file);
+		fprintf(out, "\nOther users and machines need a copy of %s, nothing else.\n", ca_file);
 	fputc('\n', out);
 	(void)fflush(out);
 }
