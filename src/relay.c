@@ -99,9 +99,9 @@ static enum relay_result drain(struct relay *relay, const struct relay_pools *po
 	ssize_t n = 0;
 
 	while (relay->pipe && relay->pipe->used_bytes > 0) {
-		n = pipe_drain(relay->pipe, relay->to->fd,
-			       body_blind_bytes(&relay->body) > 0 &&
-				   relay->body.framing == HTTP_FRAMING_LENGTH);
+		/* No SPLICE_F_MORE: the kernel would withhold the tail for 200 ms whenever the sender pauses.
+		 */
+		n = pipe_drain(relay->pipe, relay->to->fd, 0);
 		if (n < 0)
 			goto blocked;
 	}
