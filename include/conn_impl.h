@@ -71,6 +71,8 @@ struct conn {
 	enum connect_phase connect_phase;
 	bool tunnel_up_ended, tunnel_down_ended;
 	bool engine_end_settled; /* the client's end was carried to the engine, or must not be */
+	bool cut;		 /* the answer was not finished: DRAIN sends no close_notify */
+	int unsent_bytes;	 /* in the client's socket when the linger deadline last passed */
 	bool hangup_seen;	 /* the client's FIN was reported; it would be for ever */
 	bool is_again;		 /* on env->again */
 	char peer[INET6_ADDRSTRLEN + 8];

@@ -6,7 +6,8 @@
  * BUF_BYTES of records, and the records of one tls_write() leave in one send(2). A connection holds
  * such a buffer only while bytes are in it.
  *
- * Stepper contract: -EAGAIN from tls_read() means wait for EVENT_IN, from tls_write() and tls_flush()
+ * Stepper contract: -EAGAIN from tls_read() means wait for EVENT_IN, or with tls_has_pending() call again
+ * after the others had their turn; from tls_write() and tls_flush()
  * wait for EVENT_OUT. Nothing blocks. Layer 2.
  */
 #ifndef HEADGATE_TLS_H

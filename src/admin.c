@@ -12,7 +12,8 @@
 #include "http.h"
 #include "span.h"
 
-#define ADMIN_TIMEOUT_MS 1000
+#define ADMIN_TIMEOUT_MS 1000 /* for the engine */
+#define ADMIN_READ_MS	 100  /* a silent client must not hold up the next one's health check */
 #define ADMIN_HEAD_BYTES 4096
 #define ACCEPT_PAUSE_MS	 100
 
@@ -60,7 +61,7 @@ static bool read_request(int fd, struct http_request *request, char head[ADMIN_H
 	enum http_refusal refusal;
 	size_t head_bytes;
 
-	if (poll(&pollfd, 1, ADMIN_TIMEOUT_MS) != 1)
+	if (poll(&pollfd, 1, ADMIN_READ_MS) != 1)
 		return false;
 	ssize_t n = recv(fd, head, ADMIN_HEAD_BYTES, 0);
 	return n > 0 && http_scan(&scan, head, (size_t)n, &head_bytes, &refusal) == HTTP_OK &&

@@ -48,6 +48,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+
+#include <linux/sockios.h>
 
 #include "log.h"
 #include "reply.h"
@@ -134,6 +137,17 @@ static enum conn_step refuse_engine(struct conn *c, int status, int error, const
 	return refuse(c, status, text);
 }
 
+/*
+ * Ends the connection so that the client cannot take what it got for the whole: no close_notify. Yet by
+ * way of DRAIN, because a close() with unread bytes would reset it and destroy what was sent before.
+ */
+static enum conn_step cut(struct conn *c)
+{
+	c->cut = true;
+	c->state = CONN_DRAIN;
+	return NEXT;
+}
+
 /* The engine broke off. If its head is out, the client must see a cut, not an end. */
 static enum conn_step engine_broke(struct conn *c, int error, const char *detail)
 {
@@ -141,7 +155,7 @@ static enum conn_step engine_broke(struct conn *c, int error, const char *detail
 	if (c->x.phase != ANSWER_BODY && interim_left)
 		return refuse_engine(c, 502, error, detail);
 	log_exchange(c, "cut: the engine did not finish its answer");
-	return END;
+	return cut(c);
 }
 
 /*
@@ -181,6 +195,18 @@ static void release_held(struct conn *c, size_t len, bool secret)
 		       c->held->end - left); /* the next request's token may be in there */
 	c->held->end = left;
 	c->held->start = 0;
+}
+
+/*
+ * Nothing is read of the client any more, but it should not go unnoticed. Before its FIN an event tells;
+ * after it the FIN would be reported for ever, so the socket is looked at now and then.
+ */
+static void want_hangup(struct conn *c)
+{
+	if (!c->hangup_seen)
+		want(c, &c->client, EVENT_HANGUP);
+	else if (!timer_running(&c->timer))
+		deadline(c, TIMER_PROBE);
 }
 
 /* ---- HANDSHAKE ---- */
@@ -521,6 +547,12 @@ static enum conn_step request_broke(struct conn *c, const char *message)
 	return refuse(c, 400, message);
 }
 
+/* The client rightly sends nothing before the engine's 100. */
+static bool waits_for_continue(const struct conn *c)
+{
+	return c->x.expects_continue && c->x.interim_count == 0 && c->up.moved_bytes == 0;
+}
+
 static enum conn_step move_request(struct conn *c)
 {
 	uint64_t before = c->up.moved_bytes;
@@ -533,12 +565,13 @@ static enum conn_step move_request(struct conn *c)
 		conn_run_again_later(c);
 		return WAIT;
 	case RELAY_WAIT_IN:
-		if (c->x.body_deadline && !timer_running(&c->timer))
+		if (c->x.body_deadline && !timer_running(&c->timer) && !waits_for_continue(c))
 			deadline(c, TIMER_BODY);
 		want(c, &c->client, EVENT_IN);
 		return WAIT;
 	case RELAY_WAIT_OUT:
 		want(c, &c->engine, EVENT_OUT);
+		want_hangup(c);
 		return WAIT;
 	case RELAY_TO_FAILED: /* the engine reads no further, but its answer may be on the way */
 	case RELAY_DONE:
@@ -557,18 +590,6 @@ static enum conn_step move_request(struct conn *c)
 	}
 	log_exchange(c, "the client broke off");
 	return END;
-}
-
-/*
- * Nothing is read of the client any more, but it should not go unnoticed. Before its FIN an event tells;
- * after it the FIN would be reported for ever, so the socket is looked at now and then.
- */
-static void want_hangup(struct conn *c)
-{
-	if (!c->hangup_seen)
-		want(c, &c->client, EVENT_HANGUP);
-	else if (!timer_running(&c->timer))
-		deadline(c, TIMER_PROBE);
 }
 
 /* Where a tunnel may still open, held bytes go before the client's end: the tunnel carries both. */
@@ -833,6 +854,8 @@ static enum conn_step tunnel_direction(struct conn *c, struct relay *relay, bool
 		return WAIT;
 	case RELAY_WAIT_OUT:
 		want(c, relay->to, EVENT_OUT);
+		if (relay->to == &c->engine)
+			want_hangup(c);
 		return WAIT;
 	case RELAY_ENDED:
 		if (relay->from == &c->engine && engine_was_truncated(c))
@@ -869,8 +892,10 @@ static enum conn_step state_tunnel(struct conn *c)
 		if (c->tunnel_down_ended && engine_is_gone(c))
 			c->tunnel_up_ended = true;
 	}
-	if (step == END)
+	if (step == END) {
 		log_exchange(c, "cut");
+		return cut(c);
+	}
 	if (step != WAIT || !c->tunnel_up_ended || !c->tunnel_down_ended)
 		return step;
 	log_exchange(c, "");
@@ -906,16 +931,25 @@ static enum conn_step state_drain(struct conn *c)
 {
 	conn_engine_close(c);
 	conn_held_drop(c);
-	if (c->timer.class != TIMER_LINGER || !timer_running(&c->timer))
+	bool lingering = c->timer.class == TIMER_LINGER && timer_running(&c->timer);
+	if (!lingering)
+		timer_stop(&c->env->timers, &c->timer);
+	/* A client with a token may read an answer as slowly as it likes; the clock starts behind it. */
+	if (!lingering && !c->x.principal)
 		deadline(c, TIMER_LINGER);
-	int result = leg_end(&c->client);
+	int result = c->cut ? leg_flush(&c->client) : leg_end(&c->client);
 	if (result == -EAGAIN) {
 		want(c, &c->client, EVENT_OUT);
 		return WAIT;
 	}
 	if (result < 0)
 		return END;
-	leg_fin(&c->client);
+	if (!lingering)
+		deadline(c, TIMER_LINGER);
+	if (c->cut)
+		(void)shutdown(c->client.fd, SHUT_WR);
+	else
+		leg_fin(&c->client);
 	result = leg_discard(&c->client, DRAIN_DISCARD_BYTES);
 	if (result != -EAGAIN)
 		return END;
@@ -946,6 +980,8 @@ enum conn_step conn_handle(struct conn *c)
 
 enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 {
+	int unsent_bytes = 0;
+
 	switch (class) {
 	case TIMER_HEAD:
 		if (!c->held) { /* it never asked for anything */
@@ -973,12 +1009,18 @@ enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 			log_exchange(c, "the client has gone");
 			break;
 		}
-		deadline(c, TIMER_PROBE);
-		return WAIT;
+		return NEXT; /* the handler asks for the next look, if it still wants one */
 	case TIMER_CONNECT:
 		return refuse_engine(c, 503, -ETIMEDOUT, NULL);
+	case TIMER_LINGER: /* a slow reader that still gets on has another turn */
+		if (c->x.principal && ioctl(c->client.fd, SIOCOUTQ, &unsent_bytes) == 0 && unsent_bytes > 0 &&
+		    (c->unsent_bytes == 0 || unsent_bytes < c->unsent_bytes)) {
+			c->unsent_bytes = unsent_bytes;
+			deadline(c, TIMER_LINGER);
+			return WAIT;
+		}
+		break;
 	case TIMER_HANDSHAKE:
-	case TIMER_LINGER:
 	case TIMER_CLASS_COUNT:
 		break;
 	}
