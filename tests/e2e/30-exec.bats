@@ -52,7 +52,8 @@ test_setup() { prepare run -d --name {} "$IMAGE" sleep 600; }
 
 @test "exec -it: a conversation on a terminal" {
 	rc=0
-	on_pty size=30x90 'expect=# ' 'send=sleep 1; stty size; tty\n' 'expect=30 90' 'expect=/dev/pts/' 'send=exit 2\n' \
+	on_pty size=30x90 'expect=# ' \
+		'send=until [ "$(stty size)" = "30 9""0" ]; do sleep 0.1; done; stty size; tty\n' 'expect=30 90' 'expect=/dev/pts/' 'send=exit 2\n' \
 		-- ./docker-via exec -it "$N-v" sh >out || rc=$?
 	is "$rc" 2
 }
