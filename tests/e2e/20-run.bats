@@ -42,7 +42,9 @@ load common
 
 @test "run -t: a terminal with its size" {
 	for side in direct via; do
-		on_pty size=33x101 -- ./docker-$side run --rm -t "$IMAGE" sh -c 'sleep 1; tty; stty size; exit 4' >$side.out || rc=$?
+		on_pty size=33x101 -- ./docker-$side run --rm -t "$IMAGE" sh -c '
+			i=0; until [ "$(stty size 2>/dev/null)" = "33 101" ] || [ $i = 100 ]; do i=$((i + 1)); sleep 0.1; done
+			tty; stty size; exit 4' >$side.out || rc=$?
 		is "$rc" 4
 	done
 	diff -u direct.out via.out
@@ -51,7 +53,8 @@ load common
 
 @test "run -it: a conversation, a change of size, an exit code" {
 	rc=0
-	on_pty size=24x80 'expect=# ' 'send=echo $((6*7))\n' 'expect=42' size=40x120 'send=sleep 1; stty size\n' 'expect=40 120' \
+	on_pty size=24x80 'expect=# ' 'send=echo $((6*7))\n' 'expect=42' size=40x120 \
+		'send=until [ "$(stty size)" = "40 1""20" ]; do sleep 0.1; done; stty size\n' 'expect=40 120' \
 		'send=exit 3\n' -- ./docker-via run --rm -it "$IMAGE" sh >out || rc=$?
 	is "$rc" 3
 }
