@@ -11,9 +11,11 @@
 
 #include "http.h"
 #include "span.h"
+#include "timer.h"
 
 #define ADMIN_TIMEOUT_MS 1000 /* for the engine */
-#define ADMIN_READ_MS	 100  /* a silent client must not hold up the next one's health check */
+#define ADMIN_READ_MS	 100  /* for the clients that came together */
+#define ADMIN_CLIENTS	 32   /* at a time */
 #define ADMIN_HEAD_BYTES 4096
 #define ACCEPT_PAUSE_MS	 100
 
@@ -56,13 +58,10 @@ static bool engine_answers(const struct engine *engine, char *text, size_t text_
 /* One read: what asks for health sends its head in one piece, or is not worth waiting for. */
 static bool read_request(int fd, struct http_request *request, char head[ADMIN_HEAD_BYTES])
 {
-	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
 	struct http_scan scan = {0};
 	enum http_refusal refusal;
 	size_t head_bytes;
 
-	if (poll(&pollfd, 1, ADMIN_READ_MS) != 1)
-		return false;
 	ssize_t n = recv(fd, head, ADMIN_HEAD_BYTES, 0);
 	return n > 0 && http_scan(&scan, head, (size_t)n, &head_bytes, &refusal) == HTTP_OK &&
 	       http_parse_request(request, head, head_bytes, &refusal) == HTTP_OK;
@@ -80,18 +79,12 @@ static void send_text(int fd, int status, const char *text, bool head_only)
 		(void)send(fd, answer, (size_t)n - (head_only ? 1 : 0), MSG_NOSIGNAL);
 }
 
-void admin_answer(const struct admin *admin, const struct engine *engine, bool draining)
+static void answer_one(const struct engine *engine, int fd, bool draining)
 {
 	char head[ADMIN_HEAD_BYTES], text[512] = "ok";
-	int fd = accept4(admin->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct http_request *request = NULL;
+	struct http_request *request = calloc(1, sizeof(*request));
 	int status = 200;
 
-	if (fd < 0) { /* out of descriptors: not in circles */
-		(void)poll(NULL, 0, ACCEPT_PAUSE_MS);
-		return;
-	}
-	request = calloc(1, sizeof(*request));
 	if (request && !read_request(fd, request, head)) {
 		send_text(fd, 400, "not a request", false);
 	} else if (request) {
@@ -110,4 +103,37 @@ void admin_answer(const struct admin *admin, const struct engine *engine, bool d
 	}
 	free(request);
 	close(fd);
+}
+
+/* One that says nothing waits beside the others, not before them. fds[0] is the listener. */
+void admin_answer(const struct admin *admin, const struct engine *engine, bool draining)
+{
+	struct pollfd fds[1 + ADMIN_CLIENTS] = {{.fd = admin->fd, .events = POLLIN}};
+	uint64_t now_ms = timer_now_ms(), until_ms = now_ms + ADMIN_READ_MS;
+	nfds_t count = 1;
+
+	do {
+		fds[0].fd = count < ARRAY_SIZE(fds) ? admin->fd : -1;
+		if (poll(fds, count, (int)(until_ms - now_ms)) <= 0)
+			break;
+		for (nfds_t i = count - 1; i > 0; i--) {
+			if (!fds[i].revents)
+				continue;
+			answer_one(engine, fds[i].fd, draining);
+			fds[i] = fds[--count];
+		}
+		if (fds[0].fd >= 0 && fds[0].revents) {
+			int fd = accept4(admin->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+			if (fd < 0) { /* out of descriptors: not in circles */
+				(void)poll(NULL, 0, ACCEPT_PAUSE_MS);
+				break;
+			}
+			fds[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+		}
+		now_ms = timer_now_ms();
+	} while (count > 1 && now_ms < until_ms);
+	while (count > 1) {
+		send_text(fds[--count].fd, 400, "not a request", false);
+		close(fds[count].fd);
+	}
 }

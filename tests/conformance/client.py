@@ -13,23 +13,25 @@ from pathlib import Path
 from typing import Callable
 
 import wire
-from model import (Await, AwaitEnd, AwaitRaw, Calm, Case, CloseNotify, End, Fin, Pause, Rst, Send,
-                   Steps)
+from model import (Await, AwaitEnd, AwaitRaw, Calm, Case, CloseNotify, End, Fin, Pause, Push, Rst,
+                   Send, Sleep, Steps)
 
 STEP_SECONDS = 8.0
+STALLED_SECONDS = 0.3  # without room in the socket
 LINGER_SECONDS = 0.05  # a connection that stays open may still say something wrong
 CALM_CPU_SECONDS = 0.2  # in a second without anything to do; spinning takes all of it
 
 Address = tuple[str, int] | Path
 
 
-def dial(address: Address) -> socket.socket:
-    if isinstance(address, Path):
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.settimeout(STEP_SECONDS)
-        sock.connect(str(address))
-    else:
-        sock = socket.create_connection(address, timeout=STEP_SECONDS)
+def dial(address: Address, receive_bytes: int = 0) -> socket.socket:
+    is_unix = isinstance(address, Path)
+    sock = socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET, socket.SOCK_STREAM)
+    if receive_bytes:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    sock.settimeout(STEP_SECONDS)
+    sock.connect(str(address) if is_unix else address)
+    if not is_unix:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
@@ -47,8 +49,8 @@ def context(ca: Path, tls: str, alpn: tuple[str, ...]) -> ssl.SSLContext:
 
 class Client:
     def __init__(self, address: Address, made: ssl.SSLContext | None, wire_size: int,
-                 cpu: Callable[[], float]) -> None:
-        self.sock = dial(address)
+                 cpu: Callable[[], float], receive_bytes: int = 0) -> None:
+        self.sock = dial(address, receive_bytes)
         self.cpu = cpu  # headgate's CPU time
         self.sock.setblocking(False)
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -155,6 +157,24 @@ class Client:
             self.tls.write(data[at:at + size])
             self._flush(piece)
 
+    def push(self, data: bytes, stalls: bool) -> None:
+        """Write, without reading, until the socket has had no room for a while."""
+        piece, rest = 1 << 16, b""
+        for at in range(0, len(data), piece):
+            rest = data[at:at + piece]
+            if self.tls is not None:
+                self.tls.write(rest)
+                rest = self.outgoing.read()
+            while rest:
+                if not select.select([], [self.sock], [], STALLED_SECONDS)[1]:
+                    return
+                try:
+                    rest = rest[self.sock.send(rest):]
+                except BlockingIOError:
+                    time.sleep(0.01)
+        if stalls:
+            self.trouble = f"all of {len(data)} bytes got away; nothing stood still"
+
     def close_notify(self) -> None:
         if self.tls is not None:
             try:
@@ -215,6 +235,10 @@ def play(case: Case, steps: Steps, client: Client) -> None:
                 client.send(data, record, piece)
             case Pause(seconds):
                 client.wait(lambda: False, seconds)
+            case Sleep(seconds):
+                time.sleep(seconds)
+            case Push(data, stalls):
+                client.push(data, stalls)
             case Await(count):
                 client.wait(lambda n=count: client.has_answers(n, case.bodiless))
             case AwaitRaw(data):

@@ -39,6 +39,21 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class Sleep:
+    """For so long do not even read."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Push:
+    """Write without reading until nothing more gets away. No Send can follow."""
+
+    data: bytes
+    stalls: bool = True  # not all of it may get away
+
+
+@dataclass(frozen=True)
 class Await:
     """Wait until so many answers (1xx count) have come whole."""
 
@@ -79,7 +94,9 @@ class Calm:
     seconds: float = 1.0
 
 
-ClientStep = Union[Send, Pause, Await, AwaitRaw, AwaitEnd, CloseNotify, Fin, Rst, Calm]
+ClientStep = Union[
+    Send, Pause, Sleep, Push, Await, AwaitRaw, AwaitEnd, CloseNotify, Fin, Rst, Calm
+]
 Steps = tuple[ClientStep, ...]
 
 # ---- what the scripted engine does on one connection ----------------------------------------
@@ -197,7 +214,7 @@ class Reached:
     close: bool | None = False  # Connection: close; None: either way
     upgrade: str | None = None
     tail: bytes | None = None  # raw tunnel bytes behind the request
-    whole: bool = True  # False: it never ended, and `body` is the most that may have come
+    whole: bool = True  # False: it never ended; `body` or `tail` is the most that may have come
     optional: bool = False  # may also not have come at all
 
 
@@ -231,6 +248,7 @@ class Case:
     tls: str = "1.3"  # 1.2; plain: no TLS; garbage: no TLS, and any answer to it is fine
     alpn: tuple[str, ...] = ()
     wire: int = 0  # ciphertext bytes in one write() of the handshake
+    receive_bytes: int = 0  # what the client's socket takes without being read; 0: as it comes
     engine_state: str = "up"  # or missing (no socket), or deaf (nobody listens)
     sweep: Callable[[Steps], Iterable[Steps]] | None = None
     script_sweep: Callable[[Script], Iterable[Script]] | None = None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from model import (INNER, SMUGGLED, Answer, Await, Case, CloseNotify, End, Fin, Head, Outcome,
-                   Pause, Rst, Send, Take, chunks, http, passed, reached, refused, req,
-                   streamed, with_chunks, with_length)
+from model import (INNER, SMUGGLED, Answer, Await, Case, CloseNotify, End, Fin, Head, Hold,
+                   Outcome, Pause, Rst, Send, Take, Wait, chunks, http, passed, reached, refused,
+                   req, streamed, with_chunks, with_length)
 
 from .sweeps import record_pieces, record_splits, wire_pieces
 
@@ -117,6 +117,19 @@ EXPECT = (
          Outcome(((with_length(POST, INNER, "Expect: 100-continue", whole=False),),), (404,),
                  closing=True),
          scripts=((Head(), Answer(http("404 Not Found", body="{}"))),)),
+    passed("Expect, and the engine takes longer than the head deadline to say 100",
+           (Send(req(POST, "Content-Length: 5", "Expect: 100-continue")), Await(1),
+            Send(b"hello")),
+           with_length(POST, "hello", "Expect: 100-continue"), status=(100, 200),
+           scripts=((Head(), Wait(2.8), Answer(b"HTTP/1.1 100 Continue\r\n\r\n"),
+                     Take(b"hello"), Answer(http("200 OK", body="{}"))),), slow=True,
+           at_least=2.5),
+    Case("Expect, the engine says 100, and nothing comes",
+         (Send(req(POST, "Content-Length: 5", "Expect: 100-continue")),),
+         Outcome(((with_length(POST, "hello", "Expect: 100-continue", whole=False),),),
+                 (100, 408), refusal=True),
+         scripts=((Head(), Answer(b"HTTP/1.1 100 Continue\r\n\r\n"), Hold()),), slow=True,
+         at_least=1.5),
 )
 
 CHUNKED = (

@@ -92,6 +92,21 @@ OLD_HTTP = (
           Outcome((), (400,), refusal=True))),
     streamed("HTTP/1.0 on a stream route", req("GET /events HTTP/1.0") + SMUGGLED,
              reached("GET /events HTTP/1.0", close=True)),
+) + tuple(
+    streamed(f"HTTP/1.0 and {name}", req(OLD), reached(OLD, close=True), bodies=(b"{}",),
+             scripts=((Request(), Answer(early), Wait(0.05),
+                       Answer(http("200 OK", "Connection: close", body="{}"))),))
+    for name, early in (
+        ("100", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        ("102 and 103", b"HTTP/1.1 102 Processing\r\n\r\n"
+         + http("103 Early Hints", "Link: </a>", length=False)),
+    )
+) + (
+    streamed("HTTP/1.0, Expect and 100", req("POST /a HTTP/1.0", "Content-Length: 3",
+                                            "Expect: 100-continue", body="abc"),
+             with_length("POST /a HTTP/1.0", "abc", close=True), bodies=(b"{}",),
+             scripts=((Request(), Answer(b"HTTP/1.1 100 Continue\r\n\r\n"),
+                       Answer(http("200 OK", "Connection: close", body="{}"))),)),
 )
 
 HALF_CLOSED = tuple(

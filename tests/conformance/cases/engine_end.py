@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from model import (Abort, Answer, AwaitRaw, Await, Calm, Case, CloseNotify, Echo, End, Eof, Flight,
-                   HalfClose, Outcome, Pause, Request, Reached, Send, Serve, Truncate, Wait, chunks,
-                   http, reached, req)
+from model import (Abort, Answer, AwaitRaw, Await, Calm, Case, Close, CloseNotify, Echo, End, Eof,
+                   Flight, HalfClose, Outcome, Pause, Push, Request, Reached, Send, Serve, Sleep,
+                   Truncate, Wait, chunks, http, reached, req)
 
 from .upgrade import ATTACH, RAW, UP, switch, up
 
@@ -15,6 +15,8 @@ GOT_INFO = reached("GET /info")
 TE = "Transfer-Encoding: chunked"
 OK = http("200 OK", body="{}")
 EVIL = http("200 OK", body="evil")
+SURPLUS = req("GET /" + "x" * 900) * 1000  # more than headgate reads and holds
+ALL = ("unix", "tcp", "tls")
 TCP = ("tcp", "tls")
 TLS = ("tls",)
 
@@ -120,6 +122,29 @@ CUT = tuple(
          Outcome(((GOT,),), (502,), refusal=True), scripts=((Request(), Truncate()),)),
 )
 
+_LONG = bytes(i * 7 % 251 for i in range(1 << 20))
+
+
+def destroyed(name: str, second: bytes, how, **kw) -> Case:
+    """The second answer is cut while the first, a whole one, is still on its way to a slow reader
+    that has sent more than anybody reads: a close() then resets the connection and destroys it."""
+    return Case(f"{name} behind a whole answer, and the client has sent more",
+                (Send(GET + INFO), Push(SURPLUS, stalls=False), Sleep(1.0)),
+                Outcome(((GOT, GOT_INFO),), (200, 200), End.CUT, bodies=(_LONG, None)),
+                scripts=((Request(), Answer(http("200 OK", body=_LONG)), Request(),
+                          Answer(second), Wait(0.05), how),), receive_bytes=1 << 16, slow=True,
+                **kw)
+
+
+DESTROYED = tuple(
+    destroyed(f"{name} {type(how).__name__}", second, how, engines=engines)
+    for how, engines in ((Close(), ALL), (Truncate(), TLS), (Abort(), TCP))
+    for name, second in (
+        ("a length and", http("200 OK", "Content-Length: 1000", length=False, body="some")),
+        ("a chunk and", http("200 OK", TE, length=False, body="4\r\nsome\r\n")),
+    )
+)
+
 NOTIFIED = tuple(
     Case(f"a half-close arrives as close_notify: {name}, TLS {tls}", steps,
          Outcome(((want,),), (status,), bodies=bodies, raw=raw), scripts=(script,),
@@ -142,4 +167,4 @@ NOTIFIED = tuple(
          scripts=((Request(), Answer(switch()), Echo()),), engines=TLS, engine_tls="1.2"),
 )
 
-CASES = WITH_THE_ANSWER + BEHIND + CUT + NOTIFIED
+CASES = WITH_THE_ANSWER + BEHIND + CUT + DESTROYED + NOTIFIED

@@ -171,10 +171,8 @@ def half_close(name: str, steps: tuple, script: Script, tail: bytes, answer: byt
 
 
 HALF_CLOSE = tuple(
-    half_close(f"{name} by {type(how).__name__}, TLS {tls}", (*steps, how), script, tail, answer,
-               tls)
+    half_close(f"{name}, TLS {tls}", (*steps, CloseNotify()), script, tail, answer, tls)
     for tls in ("1.3", "1.2")
-    for how in (CloseNotify(), Fin())
     for name, steps, script, tail, answer in (
         ("with held bytes", (Send(req(ATTACH, *UP) + b"hi"),),
          held(switch(), Take(b"hi"), Eof(), Wait(0.1), Answer(b"hi"), HalfClose()),
@@ -196,6 +194,12 @@ HALF_CLOSE = tuple(
                                                  CloseNotify()),
                (Request(), Answer(switch() + b"ready"), Eof(), Wait(2.8), Answer(b"later"),
                 HalfClose()), b"", b"readylater"),
+    *(Case(f"half-close: a FIN without close_notify is none, TLS {tls}",
+           (Send(req(ATTACH, *UP)), AwaitRaw(b"ready"), Fin()),
+           Outcome(((up(ATTACH, tail=b""),),), (101,), End.CUT, raw=b"ready"), tls=tls,
+           scripts=((Request(), Answer(switch() + b"ready"), Eof()),), clients=("tls",),
+           log_has="client-truncated")
+      for tls in ("1.3", "1.2")),
     Case("half-close: the client aborts", (Send(req(ATTACH, *UP)), AwaitRaw(b"ready"), Rst()),
          Outcome(((up(ATTACH, tail=b""),),), (101,), End.ANY, raw=b"ready"),
          scripts=((Request(), Answer(switch() + b"ready"), Eof()),)),

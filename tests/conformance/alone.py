@@ -1,0 +1,143 @@
+"""Checks that need a headgate of their own, with one worker: what one client does to another."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from client import Client, context
+from engine import Engine
+from gate import Gate
+from keys import Secrets
+from keyupdates import Flood
+from model import Serve
+from tally import Tally
+
+KEY_UPDATES = 100_000  # half a second of work for headgate, or more
+NEIGHBOUR_ANSWERS = 20  # while they come; if they are worked off at one go, it is one or two
+PROMPT_SECONDS = 0.2
+SILENT = 20
+SILENT_SECONDS = 0.05  # that each may hold up the health check
+ADMIN_SECONDS = 30.0
+
+
+class Place:
+    """A headgate with one worker and an admin listener, and an engine that serves."""
+
+    def __init__(self, options: argparse.Namespace, home: Path, certificates: Path,
+                 keys: Secrets) -> None:
+        home.mkdir()
+        self.keys = keys
+        self.admin = home / "admin.sock"
+        self.engine = Engine(options.engine, home / "engine.sock", certificates)
+        self.gate = Gate(options.bin, home, keys.token, options.client, [
+            "--engine", self.engine.url, "--event", options.event, "--mover", options.mover,
+            "--workers", "1", "--head-timeout", "60s", "--admin", f"unix://{self.admin}",
+            *(["--engine-cert-dir", str(certificates)] if options.engine == "tls" else [])])
+        self.engine.begin(((Serve(),),))
+
+    def request(self, target: str) -> bytes:
+        return (f"GET {target} HTTP/1.1\r\nHost: docker\r\ntoken: {self.keys.token}"
+                "\r\n\r\n").encode()
+
+    def tls(self) -> Client:
+        made: ssl.SSLContext = context(self.gate.ca, "1.3", ())
+        return Client(("127.0.0.1", self.gate.port), made, 0, self.gate.cpu_seconds)
+
+    def close(self) -> list[str]:
+        """What went wrong at the end."""
+        code = self.gate.stop()
+        self.engine.close()
+        reports = self.gate.reports()
+        if reports:
+            reports += self.gate.tail(60).splitlines()
+        return reports + ([] if code == 0 else [f"exit {code} on SIGTERM"])
+
+
+def key_updates(place: Place) -> list[str]:
+    neighbour = place.tls()
+    flood = Flood(("127.0.0.1", place.gate.port), KEY_UPDATES, place.request("/flood"))
+    answers, worst = 0, 0.0
+    try:
+        started = time.monotonic()
+        flood.start()
+        while not flood.over():
+            before = time.monotonic()
+            neighbour.got.clear()
+            neighbour.send(place.request("/neighbour"))
+            if not neighbour.wait(lambda: neighbour.has_answers(1, ())):
+                return ["the neighbour got no answer"]
+            answers += 1
+            worst = max(worst, time.monotonic() - before)
+        seconds = time.monotonic() - started
+        refused = flood.refused()
+    finally:
+        flood.close()
+        neighbour.close()
+    if answers >= NEIGHBOUR_ANSWERS or (refused and worst < PROMPT_SECONDS):
+        return []
+    return [f"{KEY_UPDATES} KeyUpdates took {seconds:.2f} s, and a neighbour that asked all the"
+            f" time got {answers} answers meanwhile, the slowest after {worst:.2f} s"]
+
+
+def silent_admins(place: Place) -> list[str]:
+    silent = []
+    try:
+        for _ in range(SILENT):
+            silent.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            silent[-1].connect(str(place.admin))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+            asking.settimeout(ADMIN_SECONDS)
+            started = time.monotonic()
+            asking.connect(str(place.admin))
+            asking.sendall(b"GET /health HTTP/1.1\r\nHost: docker\r\n\r\n")
+            answer = asking.recv(4096)
+            seconds = time.monotonic() - started
+    finally:
+        for sock in silent:
+            sock.close()
+    bad = [] if answer.startswith(b"HTTP/1.1 200") else [f"the answer is {answer[:80]!r}"]
+    if seconds > SILENT * SILENT_SECONDS:
+        bad.append(f"behind {SILENT} silent clients it took {seconds:.2f} s")
+    return bad
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    play: Callable[[Place], list[str]]
+    clients: tuple[str, ...] = ("tls", "unix")
+
+
+CHECKS = (
+    Check("alone/a flood of KeyUpdates leaves a neighbour its turn", key_updates, ("tls",)),
+    Check("alone/silent clients of the admin listener do not hold up a health check",
+          silent_admins),
+)
+
+
+def table(client: str) -> list[Check]:
+    return [check for check in CHECKS if client in check.clients]
+
+
+def run(check: Check, number: int, options: argparse.Namespace, home: Path, keys: Secrets,
+        tally: Tally) -> None:
+    started = time.monotonic()
+    try:
+        place = Place(options, home / f"alone-{number}", home, keys)
+        try:
+            bad = check.play(place)
+        except (OSError, TimeoutError) as error:
+            bad = [f"{type(error).__name__}: {error}", place.gate.tail()]
+        bad += place.close()
+    except (OSError, RuntimeError) as error:
+        bad = [str(error)]
+    if bad:
+        tally.fail(check.name, [keys.masked(f"- {line}") for line in bad])
+    else:
+        tally.ok(check.name, time.monotonic() - started)
