@@ -181,9 +181,6 @@ const char *http_reason(enum http_refusal refusal);
 /* 400, 417, 431, 501 or 505. */
 int http_reason_status(enum http_refusal refusal);
 
-/* Whether a comma-separated list (RFC 9110 5.6.1) has that member, ASCII case-insensitive. */
-bool http_list_has(struct span list, struct span member);
-
 /* The usual text of a status code, "Bad Gateway"; "Unknown" for one we do not send. */
 const char *http_status_text(int status);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http_lex.h: the words of HTTP/1.1 heads, shared by http.c, http_target.c, http_write.c and body.c;
- * of no use to others. Byte classes, the field names that mean something to us, comma lists. Layer 1.
+ * http_lex.h: the words of HTTP/1.1 heads, shared by http*.c and body.c; of no use to
+ * others. Byte classes, the field names that mean something to us, comma lists. Layer 1.
  */
 #ifndef HEADGATE_HTTP_LEX_H
 #define HEADGATE_HTTP_LEX_H

@@ -5,7 +5,9 @@
 #ifndef HEADGATE_LISTENER_H
 #define HEADGATE_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "compiler.h"
 #include "config.h"
@@ -15,11 +17,15 @@ struct listener {
 	struct config_address address; /* with the port that the kernel chose */
 	int *fds; /* owned; one a worker: TCP sockets of their own, or one unix socket, duplicated */
 	unsigned count;
+	bool bound; /* a unix socket's file was made; this one: */
+	dev_t dev;
+	ino_t ino;
 };
 
 /*
  * Binds and listens, for `workers` workers. An address that another process already serves is refused
- * (SO_REUSEPORT alone would share it silently); a stale unix socket is replaced, a live one is not.
+ * (SO_REUSEPORT alone would share it silently); a stale unix socket is replaced, a live one is not, and
+ * of several that start at once one gets the path. The others' error is the same as later.
  * `option` is what to call it in messages. 0 or -errno with a one-line `error`; listener_close() is due in
  * either case.
  */
@@ -29,7 +35,8 @@ int listener_open(struct listener *listener, const char *option, const struct co
 /* Refuses further connections, while the workers still have the descriptors. */
 void listener_stop(const struct listener *listener);
 
-/* Closes what is still open and removes a unix socket's file. */
+/* Closes what is still open and removes a unix socket's file, unless another process has put its own there.
+ */
 void listener_close(struct listener *listener);
 
 /* "tls://127.0.0.1:8443" or "unix:///run/headgate.sock", with the port really bound. */

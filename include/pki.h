@@ -47,7 +47,4 @@ int pki_ensure(const char *state_dir, const char *const *sans, size_t sans_count
  */
 int pki_days_left(const char *cert_file, time_t now, int *days, char *error, size_t error_cap);
 
-/* SHA-256 of the first certificate in `cert_file` as "AA:BB:..." (95 characters and NUL). 0 or -errno. */
-int pki_fingerprint(const char *cert_file, char out[96]);
-
 #endif

@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 #include "compiler.h"
+#include "config_host.h"
 
 #define PKI_NAME_MAX	256 /* subject alternative names in one certificate */
-#define PKI_DNS_MAX	((size_t)253)
+#define PKI_DNS_MAX	CONFIG_HOST_MAX
 #define PKI_HOST_MAX	((size_t)64) /* HOST_NAME_MAX on Linux, and what fits a common name (X.520) */
 #define PKI_ADDRESS_MAX ((size_t)16)
 
@@ -31,8 +32,8 @@ struct pki_names {
 };
 
 /*
- * Adds a DNS name (a leading "*." label is allowed) or a literal address, in brackets or not; one that
- * is there already is not added again. 0, -EINVAL, or -ENOSPC when the list is full.
+ * Adds what config_host_san() takes: a DNS name, perhaps with "*" as its first label, or a literal address.
+ * One that is there already is not added again. 0, -EINVAL, or -ENOSPC when the list is full.
  */
 int pki_names_add(struct pki_names *list, const char *text) MUST_USE;
 
@@ -41,8 +42,6 @@ int pki_names_add(struct pki_names *list, const char *text) MUST_USE;
  * there is room. Asks no name server. 0 or -errno.
  */
 int pki_names_add_local(struct pki_names *list) MUST_USE;
-
-bool pki_name_eq(const struct pki_name *a, const struct pki_name *b);
 
 /* The name as text, for messages: `out` holds INET6_ADDRSTRLEN and PKI_DNS_MAX + 1. */
 void pki_name_text(const struct pki_name *name, char out[PKI_DNS_MAX + 1]);

@@ -257,14 +257,30 @@ static enum config_result fill_in(struct parse *parse, char *(*getenv_fn)(const 
 			continue;
 		config_environment_name(option, name);
 		value = getenv_fn(name);
-		/* `HEADGATE_X=` in an environment file means: not set. */
-		if (value && *value)
+		/* As on the command line: whoever sets it means a value, and lost it on the way. */
+		if (value && !*value)
+			return fail(parse, "%s is set but empty; give it a value (%s) or unset it", name,
+				    option->argument);
+		if (value)
 			result = read_environment(parse, option, value);
 		else if (option->fallback)
 			result = set_value(parse, option, option->name, option->fallback);
 		if (result != CONFIG_OK)
 			return result;
 	}
+	return CONFIG_OK;
+}
+
+/*
+ * An empty secret is one that a deployment lost on the way: taken for "none", the gate would start with other
+ * tokens than meant, and say so to nobody.
+ */
+static enum config_result read_original(struct parse *parse, char *(*getenv_fn)(const char *name),
+					const char *name, const char **value)
+{
+	*value = getenv_fn(name);
+	if (*value && !**value)
+		return fail(parse, "%s is set but empty; give it a value or unset it", name);
 	return CONFIG_OK;
 }
 
@@ -299,13 +315,10 @@ enum config_result config_parse_serve(struct config *config, int argc, char **ar
 		result = read_argument(&parse, argc, argv, &i);
 	if (result == CONFIG_OK)
 		result = fill_in(&parse, getenv_fn);
-	if (result != CONFIG_OK)
-		return result;
-	config->original_token = getenv_fn("DOCKER_API_TOKEN");
-	if (config->original_token && !*config->original_token)
-		config->original_token = NULL;
-	config->original_token_file = getenv_fn("DOCKER_API_TOKEN_FILE");
-	if (config->original_token_file && !*config->original_token_file)
-		config->original_token_file = NULL;
-	return check_together(&parse);
+	if (result == CONFIG_OK)
+		result = read_original(&parse, getenv_fn, "DOCKER_API_TOKEN", &config->original_token);
+	if (result == CONFIG_OK)
+		result =
+		    read_original(&parse, getenv_fn, "DOCKER_API_TOKEN_FILE", &config->original_token_file);
+	return result == CONFIG_OK ? check_together(&parse) : result;
 }

@@ -87,7 +87,7 @@ void config_help_serve(FILE *out)
 	    out,
 	    "Every option can come from the environment too, --head-timeout as "
 	    "HEADGATE_HEAD_TIMEOUT and so on. The command line wins. Values of a repeatable option "
-	    "are separated by commas there.",
+	    "are separated by commas there. A variable that is set but empty is an error.",
 	    2);
 	fputs("\n", out);
 	print_row(out, "DOCKER_API_TOKEN", "a token with full access, named default", NULL);
@@ -122,7 +122,7 @@ void config_man_serve(FILE *out)
 		print_roff(out, options[i].help);
 		fputc('\n', out);
 		if (options[i].fallback) {
-			fputs("(default: ", out);
+			fputs("\\%(default:\\ ", out); /* kept in one piece */
 			print_roff(out, options[i].fallback);
 			fputs(")\n", out);
 		}

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_host.h"
 #include "config_option.h"
 
 /* 24 days: in milliseconds it still fits an int, as poll() and timers have it. */
@@ -65,56 +66,32 @@ static int refuse(const char **reason, const char *text)
 	return -EINVAL;
 }
 
-/* Letters, digits, '-' and '_' in labels of 1 to 63, as in DNS and in container names. */
-static bool host_name_ok(const char *name)
-{
-	size_t label = 0;
-
-	for (const char *c = name; *c; c++) {
-		if (*c == '.') {
-			if (label == 0)
-				return false;
-			label = 0;
-			continue;
-		}
-		if (!isalnum((unsigned char)*c) && *c != '_' && (*c != '-' || label == 0))
-			return false;
-		if (++label > 63)
-			return false;
-	}
-	return *name && strlen(name) <= 253;
-}
-
 /* All digits and dots: it is meant as an IPv4 address, and must be one. */
 static bool looks_like_ipv4(const char *host)
 {
 	return host[strspn(host, "0123456789.")] == '\0';
 }
 
+/* What an interface can be called, as far as it is of any use in an address. */
+static bool zone_ok(const char *zone)
+{
+	size_t len = strlen(zone);
+
+	if (len == 0 || len >= IF_NAMESIZE)
+		return false;
+	for (const char *c = zone; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("._-", *c))
+			return false;
+	return true;
+}
+
 /* An IPv6 address, perhaps with a %zone. */
 static bool ipv6_ok(const char *host)
 {
-	char address[INET6_ADDRSTRLEN];
-	struct in6_addr parsed;
-	size_t length = strcspn(host, "%");
-	const char *zone = host + length;
+	struct span address = {.ptr = host, .len = strcspn(host, "%")};
+	const char *zone = host + address.len;
 
-	if (length >= sizeof(address))
-		return false;
-	memcpy(address, host, length);
-	address[length] = '\0';
-	if (inet_pton(AF_INET6, address, &parsed) != 1)
-		return false;
-	if (*zone == '\0')
-		return true;
-	return host_name_ok(zone + 1) && strlen(zone + 1) < IF_NAMESIZE;
-}
-
-static bool ipv4_ok(const char *host)
-{
-	struct in_addr parsed;
-
-	return inet_pton(AF_INET, host, &parsed) == 1;
+	return config_host_kind(address) == CONFIG_HOST_IPV6 && (*zone == '\0' || zone_ok(zone + 1));
 }
 
 static int unix_parse(struct config_address *address, const char *path, const char **reason)
@@ -153,9 +130,17 @@ static int host_cut(struct config_address *address, const char *text, const char
 		return ipv6_ok(address->host) ? 0 : refuse(reason, "has no IPv6 address in its brackets");
 	if (length == 0)
 		return 0;
-	if (looks_like_ipv4(address->host))
-		return ipv4_ok(address->host) ? 0 : refuse(reason, "has an IPv4 address that is none");
-	return host_name_ok(address->host) ? 0 : refuse(reason, "has a host that is no name and no address");
+	switch (config_host_kind(span_of(address->host))) {
+	case CONFIG_HOST_DNS:
+	case CONFIG_HOST_IPV4:
+		return 0;
+	case CONFIG_HOST_NONE:
+	case CONFIG_HOST_WILDCARD:
+	case CONFIG_HOST_IPV6:
+		break;
+	}
+	return refuse(reason, looks_like_ipv4(address->host) ? "has an IPv4 address that is none"
+							     : "has a host that is no name and no address");
 }
 
 static int inet_parse(struct config_address *address, const char *text, bool listener, const char **reason)
@@ -177,6 +162,9 @@ static int inet_parse(struct config_address *address, const char *text, bool lis
 	address->port = (uint16_t)port;
 	return 0;
 }
+
+/* Also compared by its address: what an option says to it depends on the schemes that it takes. */
+static const char no_scheme[] = "is no address: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT";
 
 int config_address_parse(struct config_address *address, const char *text, bool listener, const char **reason)
 {
@@ -205,7 +193,7 @@ int config_address_parse(struct config_address *address, const char *text, bool 
 			*address = parsed;
 		return error;
 	}
-	return refuse(reason, "is no address: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT");
+	return refuse(reason, no_scheme);
 }
 
 static int reason_write(char reason[CONFIG_REASON_CAP], const char *format, ...) PRINTF_LIKE(2, 3);
@@ -221,6 +209,32 @@ static int reason_write(char reason[CONFIG_REASON_CAP], const char *format, ...)
 	return -EINVAL;
 }
 
+/* A path or a [HOST:]PORT is an address but for its scheme: then the reason says the whole. */
+static int suggest_address(const struct config_option *option, const char *value,
+			   char reason[CONFIG_REASON_CAP])
+{
+	bool listener = option->kind == CONFIG_VALUE_LISTEN;
+	bool path = value[0] == '/', port = value[strspn(value, "0123456789")] == '\0';
+	const char *scheme = path ? "unix://" : listener ? "tls://" : "tcp://";
+	/* What asks for no token is better kept at home. */
+	const char *host = !port ? "" : listener ? "0.0.0.0:" : "127.0.0.1:";
+	struct config_address address;
+	const char *ignored;
+	char text[sizeof(address.text)];
+
+	snprintf(text, sizeof(text), "%s%s%s", scheme, host, value);
+	if (config_address_parse(&address, text, listener, &ignored) == 0)
+		return reason_write(reason, "has no scheme; write %s", text);
+	switch (option->kind) {
+	case CONFIG_VALUE_LISTEN:
+		return reason_write(reason, "is no address: tls://HOST:PORT or unix:///PATH");
+	case CONFIG_VALUE_ADMIN:
+		return reason_write(reason, "is no address: tcp://HOST:PORT or unix:///PATH");
+	default:
+		return reason_write(reason, "%s", no_scheme);
+	}
+}
+
 static int set_address(struct config_address *address, const struct config_option *option, const char *value,
 		       char reason[CONFIG_REASON_CAP])
 {
@@ -228,7 +242,8 @@ static int set_address(struct config_address *address, const struct config_optio
 	bool listener = option->kind == CONFIG_VALUE_LISTEN;
 
 	if (config_address_parse(address, value, listener, &text))
-		return reason_write(reason, "%s", text);
+		return text == no_scheme ? suggest_address(option, value, reason)
+					 : reason_write(reason, "%s", text);
 	if (listener && address->scheme == CONFIG_TCP)
 		return reason_write(reason,
 				    "would carry tokens in the clear; use tls://HOST:PORT or unix:///PATH");
@@ -273,9 +288,9 @@ static int set_text(const char **target, const struct config_option *option, con
 		    char reason[CONFIG_REASON_CAP])
 {
 	if (option->kind == CONFIG_VALUE_NAME) {
-		bool ok = looks_like_ipv4(value) ? ipv4_ok(value) : host_name_ok(value);
+		struct span name;
 
-		if (!ok && (strchr(value, '%') || !ipv6_ok(value)))
+		if (config_host_san(span_of(value), &name) == CONFIG_HOST_NONE)
 			return reason_write(reason, "is not a host name, an IPv4 or an IPv6 address");
 	} else if (strlen(value) >= PATH_MAX) {
 		return reason_write(reason, "is longer than a path can be");

@@ -149,13 +149,3 @@ bool http_list_next(struct span *rest, struct span *member)
 	*rest = span_skip(*rest, len + 1);
 	return true;
 }
-
-bool http_list_has(struct span list, struct span member)
-{
-	struct span found;
-
-	while (http_list_next(&list, &found))
-		if (span_ieq(found, member))
-			return true;
-	return false;
-}

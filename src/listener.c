@@ -1,4 +1,15 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * listener.c: see listener.h.
+ *
+ * Theory of operation, for unix sockets. A path outlives the process that bound it, so whoever comes next
+ * asks it: a socket that refuses a connection is stale and is removed. Between that answer, unlink(), bind()
+ * and listen() nobody else may do the same, or the second unlink() hits a socket that somebody serves: all
+ * of it happens under file_lock() of the directory. The lock is released once the socket listens, for from
+ * then on it answers for itself. At the end the file is removed only while it is still ours, told by device
+ * and inode: after listener_stop() our socket refuses too, and a successor may have taken its place. That
+ * look happens before the descriptors are closed, since they keep the inode's number from being used again.
+ */
 #include "listener.h"
 
 #include <arpa/inet.h>
@@ -13,6 +24,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "file.h"
 
 #define BACKLOG 4096
 
@@ -171,28 +184,74 @@ static bool unix_is_stale(const struct sockaddr_un *address)
 	return stale;
 }
 
+/* Makes way for a socket at that path. 0, -EADDRINUSE when something else is there, or another -errno. */
+static int unix_clear(const struct sockaddr_un *address)
+{
+	struct stat st;
+
+	if (lstat(address->sun_path, &st) < 0)
+		return 0; /* bind() knows the reason, if there is one */
+	if (!S_ISSOCK(st.st_mode) || !unix_is_stale(address))
+		return -EADDRINUSE;
+	return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* Under the directory's lock. 0 or -errno. */
+static int unix_bind(struct listener *listener, int fd)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat st;
+	int result;
+
+	strlcpy(address.sun_path, listener->address.path, sizeof(address.sun_path));
+	result = unix_clear(&address);
+	if (result < 0)
+		return result;
+	mode_t before = umask(0117); /* owner and group, as docker.sock */
+	result = bind(fd, (const struct sockaddr *)(const void *)&address, sizeof(address)) < 0 ? -errno : 0;
+	umask(before);
+	if (result < 0)
+		return result;
+	if (lstat(address.sun_path, &st) == 0) {
+		listener->dev = st.st_dev;
+		listener->ino = st.st_ino;
+		listener->bound = true;
+	}
+	return listen(fd, BACKLOG) < 0 ? -errno : 0;
+}
+
+/* The lock of the directory in which the socket's file is; see file_lock(). */
+static int unix_lock(const struct listener *listener, char *error, size_t error_cap)
+{
+	char dir[sizeof(listener->address.path)];
+	int result = file_parent(listener->address.path, dir, sizeof(dir));
+
+	if (result < 0) {
+		snprintf(error, error_cap, "%s", strerror(-result));
+		return result;
+	}
+	return file_lock(dir, error, error_cap);
+}
+
 static int open_unix(struct listener *listener, unsigned workers, char *error, size_t error_cap)
 {
 	const char *name = listener->label;
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct stat st;
-
-	strlcpy(address.sun_path, listener->address.path, sizeof(address.sun_path));
-	if (lstat(address.sun_path, &st) == 0) {
-		if (!S_ISSOCK(st.st_mode) || !unix_is_stale(&address))
-			return fail(error, error_cap, name, EADDRINUSE, remedy_for(EADDRINUSE));
-		(void)unlink(address.sun_path);
-	}
+	char reason[256];
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
 	if (fd < 0)
 		return fail(error, error_cap, name, errno, "");
 	listener->fds[listener->count++] = fd;
-	mode_t before = umask(0117); /* owner and group, as docker.sock */
-	int result = bind(fd, (const struct sockaddr *)(const void *)&address, sizeof(address));
-	int number = errno;
-	umask(before);
-	if (result < 0 || listen(fd, BACKLOG) < 0)
-		return fail(error, error_cap, name, result < 0 ? number : errno, "");
+	int lock = unix_lock(listener, reason, sizeof(reason));
+	if (lock < 0) {
+		snprintf(error, error_cap, "%s: %s", name, reason);
+		return lock;
+	}
+	int result = unix_bind(listener, fd);
+	close(lock);
+	if (result < 0)
+		return fail(error, error_cap, name, -result,
+			    result == -EADDRINUSE ? remedy_for(EADDRINUSE) : "");
 	while (listener->count < workers) {
 		int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (copy < 0)
@@ -200,6 +259,20 @@ static int open_unix(struct listener *listener, unsigned workers, char *error, s
 		listener->fds[listener->count++] = copy;
 	}
 	return 0;
+}
+
+/* Removes the file if it is still ours. A lock that cannot be had is no reason to leave it behind. */
+static void unix_remove(const struct listener *listener)
+{
+	char ignored[256];
+	struct stat st;
+	int lock = unix_lock(listener, ignored, sizeof(ignored));
+
+	if (lstat(listener->address.path, &st) == 0 && st.st_dev == listener->dev &&
+	    st.st_ino == listener->ino)
+		(void)unlink(listener->address.path);
+	if (lock >= 0)
+		close(lock);
 }
 
 int listener_open(struct listener *listener, const char *option, const struct config_address *address,
@@ -223,10 +296,10 @@ void listener_stop(const struct listener *listener)
 
 void listener_close(struct listener *listener)
 {
+	if (listener->bound)
+		unix_remove(listener);
 	for (unsigned i = 0; i < listener->count; i++)
 		close(listener->fds[i]);
-	if (listener->count > 0 && listener->address.scheme == CONFIG_UNIX)
-		(void)unlink(listener->address.path);
 	free(listener->fds);
 	*listener = (struct listener){0};
 }

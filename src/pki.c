@@ -386,21 +386,3 @@ int pki_days_left(const char *cert_file, time_t now, int *days, char *error, siz
 	*days = (int)(left % DAY_S < 0 ? whole - 1 : whole);
 	return 0;
 }
-
-int pki_fingerprint(const char *cert_file, char out[96])
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	char ignored[256];
-	unsigned len = 0;
-	X509 *cert = NULL;
-	int ret = cert_load(cert_file, 0, &cert, ignored, sizeof(ignored));
-
-	if (ret < 0)
-		return ret;
-	if (X509_digest(cert, EVP_sha256(), digest, &len) != 1 || len != 32)
-		ret = -EIO;
-	X509_free(cert);
-	for (unsigned i = 0; ret == 0 && i < len; i++)
-		snprintf(out + (size_t)i * 3, 4, i + 1 < len ? "%02X:" : "%02X", digest[i]);
-	return ret;
-}

@@ -13,9 +13,7 @@
 
 #include "span.h"
 
-#define LABEL_MAX ((size_t)63)
-
-bool pki_name_eq(const struct pki_name *a, const struct pki_name *b)
+static bool name_eq(const struct pki_name *a, const struct pki_name *b)
 {
 	if (a->address_len != b->address_len)
 		return false;
@@ -33,82 +31,27 @@ void pki_name_text(const struct pki_name *name, char out[PKI_DNS_MAX + 1])
 		out[0] = '\0';
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* '_' is no host name character (RFC 952), but names with it are in use and every verifier takes them. */
-static bool label_char_ok(char c)
-{
-	return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_';
-}
-
-static bool label_ok(struct span label)
-{
-	if (label.len == 0 || label.len > LABEL_MAX || label.ptr[0] == '-' || label.ptr[label.len - 1] == '-')
-		return false;
-	for (size_t i = 0; i < label.len; i++)
-		if (!label_char_ok(label.ptr[i]))
-			return false;
-	return true;
-}
-
-/* A last label of digits only would be a mistyped address. */
-static bool dns_ok(struct span name)
-{
-	bool digits_only = false;
-
-	if (span_starts(name, SPAN("*.")))
-		name = span_skip(name, 2);
-	while (true) {
-		const char *dot = memchr(name.ptr, '.', name.len);
-		struct span label = {.ptr = name.ptr, .len = dot ? (size_t)(dot - name.ptr) : name.len};
-
-		if (!label_ok(label))
-			return false;
-		digits_only = true;
-		for (size_t i = 0; i < label.len; i++)
-			digits_only = digits_only && is_digit(label.ptr[i]);
-		if (!dot)
-			return !digits_only;
-		name = span_skip(name, label.len + 1);
-	}
-}
-
-/* A copy in lower case, without the brackets of an IPv6 address. False when it does not fit. */
-static bool text_normalise(const char *text, char out[PKI_DNS_MAX + 1])
-{
-	struct span in = span_of(text);
-
-	if (in.len >= 2 && in.ptr[0] == '[' && in.ptr[in.len - 1] == ']')
-		in = (struct span){.ptr = in.ptr + 1, .len = in.len - 2};
-	if (in.len == 0 || in.len > PKI_DNS_MAX)
-		return false;
-	for (size_t i = 0; i < in.len; i++)
-		out[i] = span_lower(in.ptr[i]);
-	out[in.len] = '\0';
-	return true;
-}
-
 static int name_parse(const char *text, struct pki_name *name)
 {
+	struct span san;
+	enum config_host kind = config_host_san(span_of(text), &san);
+
 	*name = (struct pki_name){0};
-	if (!text_normalise(text, name->dns))
+	if (kind == CONFIG_HOST_NONE)
 		return -EINVAL;
-	if (inet_pton(AF_INET, name->dns, name->address) == 1)
+	for (size_t i = 0; i < san.len; i++)
+		name->dns[i] = span_lower(san.ptr[i]);
+	if (kind == CONFIG_HOST_IPV4 && inet_pton(AF_INET, name->dns, name->address) == 1)
 		name->address_len = 4;
-	else if (inet_pton(AF_INET6, name->dns, name->address) == 1)
+	else if (kind == CONFIG_HOST_IPV6 && inet_pton(AF_INET6, name->dns, name->address) == 1)
 		name->address_len = 16;
-	else if (!dns_ok(span_of(name->dns)))
-		return -EINVAL;
 	return 0;
 }
 
 static int list_put(struct pki_names *list, const struct pki_name *name)
 {
 	for (size_t i = 0; i < list->count; i++)
-		if (pki_name_eq(&list->names[i], name))
+		if (name_eq(&list->names[i], name))
 			return 0;
 	if (list->count == ARRAY_SIZE(list->names))
 		return -ENOSPC;
@@ -180,7 +123,7 @@ int pki_names_add_local(struct pki_names *list)
 		char *dot = strchr(host, '.');
 
 		snprintf(list->host, sizeof(list->host), "%s", host);
-		if (dot && !is_digit(host[0])) {
+		if (dot && (host[0] < '0' || host[0] > '9')) {
 			*dot = '\0';
 			/* Only a convenience: what is not a name by itself is left out. */
 			(void)!pki_names_add(list, host);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Accepting, waking, time-outs and the loop's own life. Readiness: event_test.c, event_many_test.c. */
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -45,43 +44,24 @@ static void door_ready(struct event_source *source, unsigned ready)
 	cr_assert_fail("the handler of a listener was called with %x", ready);
 }
 
-static void door_open(struct event_loop *loop, struct door *door, int flags)
+static void door_open(struct event_loop *loop, struct door *door, bool blocking)
 {
-	socklen_t size = sizeof(door->address);
-
 	memset(door, 0, sizeof(*door));
 	door->loop = loop;
-	door->address.sin_family = AF_INET;
-	door->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	door->source.fd = socket(AF_INET, SOCK_STREAM | flags, 0);
+	door->source.fd = net_tcp_listener(128, &door->address);
 	door->source.handler = door_ready;
-	cr_assert_eq(bind(door->source.fd, (struct sockaddr *)&door->address, size), 0);
-	cr_assert_eq(listen(door->source.fd, 128), 0);
-	cr_assert_eq(getsockname(door->source.fd, (struct sockaddr *)&door->address, &size), 0);
+	if (!blocking)
+		net_unblock(door->source.fd);
 	cr_assert_eq(event_add(loop, &door->source), 0);
 	cr_assert_eq(event_accept_start(loop, &door->source, door_accepted), 0);
 }
 
 static int door_knock(const struct door *door)
 {
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = net_tcp_connect(&door->address);
 
-	cr_assert_geq(fd, 0);
-	cr_assert_eq(connect(fd, (const struct sockaddr *)&door->address, sizeof(door->address)), 0, "%s",
-		     strerror(errno));
+	cr_assert_geq(fd, 0, "%s", strerror(-fd));
 	return fd;
-}
-
-static unsigned files_open(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	cr_assert_not_null(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
 }
 
 EVENT_TEST(accept, a_thousand)
@@ -90,9 +70,9 @@ EVENT_TEST(accept, a_thousand)
 	unsigned before;
 
 	files_raise(2100);
-	door_open(loop, &door, 0);
+	door_open(loop, &door, true);
 	cr_assert_eq(event_wait(loop, 0), 0);
-	before = files_open();
+	before = net_open_fds();
 	for (unsigned i = 0; i < 10; i++) {
 		int clients[100];
 
@@ -109,7 +89,7 @@ EVENT_TEST(accept, a_thousand)
 		cr_assert(fcntl(door.fds[i], F_GETFD) & FD_CLOEXEC);
 		close(door.fds[i]);
 	}
-	cr_expect_eq(files_open(), before);
+	cr_expect_eq(net_open_fds(), before);
 	cr_expect_leq(early_returns(loop), QUIET_MAX);
 }
 
@@ -117,7 +97,7 @@ EVENT_TEST(accept, from_a_listener_that_does_not_block)
 {
 	static struct door door;
 
-	door_open(loop, &door, SOCK_NONBLOCK);
+	door_open(loop, &door, false);
 	cr_expect_leq(early_returns(loop), QUIET_MAX);
 	door_knock(&door);
 	door_knock(&door);
@@ -131,7 +111,7 @@ EVENT_TEST(accept, out_of_descriptors_is_reported_once)
 	struct rlimit limit, low;
 	int client;
 
-	door_open(loop, &door, 0);
+	door_open(loop, &door, true);
 	client = door_knock(&door);
 	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	low = limit;
@@ -155,7 +135,7 @@ EVENT_TEST(accept, of_what_does_not_listen_is_reported)
 	static struct door door;
 	int fds[2];
 
-	pair_open(fds);
+	net_unix_pair(fds);
 	door.source.fd = fds[0];
 	door.source.handler = door_ready;
 	cr_assert_eq(event_add(loop, &door.source), 0);
@@ -172,7 +152,7 @@ EVENT_TEST(accept, stop_and_start)
 {
 	static struct door door;
 
-	door_open(loop, &door, 0);
+	door_open(loop, &door, true);
 	cr_assert_eq(event_wait(loop, 0), 0);
 	for (unsigned i = 0; i < 20; i++) {
 		event_accept_stop(loop, &door.source);
@@ -194,9 +174,9 @@ EVENT_TEST(accept, what_a_removed_listener_left_is_closed)
 {
 	static struct door door;
 	int clients[20];
-	unsigned before = files_open();
+	unsigned before = net_open_fds();
 
-	door_open(loop, &door, 0);
+	door_open(loop, &door, true);
 	door.leave = true;
 	cr_assert_eq(event_wait(loop, 0), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
@@ -215,22 +195,22 @@ EVENT_TEST(accept, what_a_removed_listener_left_is_closed)
 			  strerror(errno));
 		close(clients[i]);
 	}
-	cr_expect_eq(files_open(), before);
+	cr_expect_eq(net_open_fds(), before);
 }
 
 EVENT_TEST(accept, close_leaves_no_descriptor)
 {
 	static struct door door;
 	struct event_loop *second;
-	unsigned before = files_open();
+	unsigned before = net_open_fds();
 	int error = 0, fds[2];
 	struct probe probe;
 
 	second =
 	    event_open(strcmp(event_name(loop), "uring") == 0 ? &event_uring_ops : &event_epoll_ops, &error);
 	cr_assert_not_null(second);
-	door_open(second, &door, 0);
-	pair_open(fds);
+	door_open(second, &door, true);
+	net_unix_pair(fds);
 	probe_add(second, &probe, fds[0], EVENT_IN);
 	cr_assert_eq(event_wait(second, 0), 0);
 	close(door_knock(&door));
@@ -238,7 +218,7 @@ EVENT_TEST(accept, close_leaves_no_descriptor)
 	close(door.source.fd);
 	close(fds[0]);
 	close(fds[1]);
-	cr_expect_eq(files_open(), before);
+	cr_expect_eq(net_open_fds(), before);
 	event_close(NULL);
 }
 
@@ -264,12 +244,12 @@ static void *wake_later(void *argument)
 
 EVENT_TEST(wake, from_another_thread)
 {
-	long long start = clock_ms();
+	long long start = net_now_ms();
 	pthread_t thread;
 
 	cr_assert_eq(pthread_create(&thread, NULL, wake_later, loop), 0);
 	cr_expect_eq(event_wait(loop, -1), 0);
-	cr_expect_geq(clock_ms() - start, 95);
+	cr_expect_geq(net_now_ms() - start, 95);
 	pthread_join(thread, NULL);
 	cr_expect_leq(early_returns(loop), QUIET_MAX);
 }
@@ -295,10 +275,10 @@ EVENT_TEST(wake, none_is_lost)
 
 	cr_assert_eq(pthread_create(&thread, NULL, wake_often, &waker), 0);
 	while (atomic_load(&waker.answered) < waker.rounds) {
-		long long start = clock_ms();
+		long long start = net_now_ms();
 
 		cr_assert_eq(event_wait(loop, 10000), 0);
-		cr_assert_lt(clock_ms() - start, 9000, "lost after %u", atomic_load(&waker.answered));
+		cr_assert_lt(net_now_ms() - start, 9000, "lost after %u", atomic_load(&waker.answered));
 		atomic_store(&waker.answered, atomic_load(&waker.asked));
 	}
 	pthread_join(thread, NULL);
@@ -306,12 +286,12 @@ EVENT_TEST(wake, none_is_lost)
 
 EVENT_TEST(wake, before_the_wait)
 {
-	long long start = clock_ms();
+	long long start = net_now_ms();
 
 	event_wake(loop);
 	event_wake(loop);
 	cr_expect_eq(event_wait(loop, 10000), 0);
-	cr_expect_lt(clock_ms() - start, 5000);
+	cr_expect_lt(net_now_ms() - start, 5000);
 	cr_expect_leq(early_returns(loop), QUIET_MAX, "once is enough for both");
 }
 
@@ -327,29 +307,29 @@ EVENT_TEST(wake, from_a_signal)
 {
 	struct sigaction action = {.sa_handler = on_alarm};
 	struct itimerval in_50_ms = {.it_value.tv_usec = 50000};
-	long long start = clock_ms();
+	long long start = net_now_ms();
 
 	signal_loop = loop;
 	cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
 	cr_assert_eq(setitimer(ITIMER_REAL, &in_50_ms, NULL), 0);
 	cr_expect_eq(event_wait(loop, 10000), 0, "a signal is no error");
-	cr_expect_lt(clock_ms() - start, 5000);
+	cr_expect_lt(net_now_ms() - start, 5000);
 }
 
 EVENT_TEST(wake, timeouts)
 {
-	long long start = clock_ms(), took;
+	long long start = net_now_ms(), took;
 
 	cr_expect_eq(event_wait(loop, 0), 0);
-	cr_expect_lt(clock_ms() - start, 1000);
-	start = clock_ms();
+	cr_expect_lt(net_now_ms() - start, 1000);
+	start = net_now_ms();
 	cr_expect_eq(event_wait(loop, 120), 0);
-	took = clock_ms() - start;
+	took = net_now_ms() - start;
 	cr_expect_geq(took, 115);
 	cr_expect_lt(took, 5000);
-	start = clock_ms();
+	start = net_now_ms();
 	cr_expect_eq(event_wait(loop, 1100), 0);
-	took = clock_ms() - start;
+	took = net_now_ms() - start;
 	cr_expect_geq(took, 1095);
 	cr_expect_lt(took, 6000);
 }
@@ -357,9 +337,9 @@ EVENT_TEST(wake, timeouts)
 static void *wait_elsewhere(void *argument)
 {
 	struct probe *probe = argument;
-	long long until = clock_ms() + 5000;
+	long long until = net_now_ms() + 5000;
 
-	while (probe->calls == 0 && clock_ms() < until) {
+	while (probe->calls == 0 && net_now_ms() < until) {
 		if (event_wait(probe->loop, 100))
 			return NULL;
 	}
@@ -373,7 +353,7 @@ EVENT_TEST(wake, a_loop_opened_here_runs_there)
 	void *result;
 	int fds[2];
 
-	pair_open(fds);
+	net_unix_pair(fds);
 	probe_add(loop, &probe, fds[0], EVENT_IN);
 	cr_assert_eq(write(fds[1], "x", 1), 1);
 	cr_assert_eq(pthread_create(&thread, NULL, wait_elsewhere, &probe), 0);

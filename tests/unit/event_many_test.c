@@ -22,7 +22,7 @@ EVENT_TEST(remove, handler_frees_its_own_source)
 		struct probe *probe = malloc(sizeof(*probe));
 		int fds[2];
 
-		pair_open(fds);
+		net_unix_pair(fds);
 		cr_expect_eq(write(fds[1], "x", 1), 1);
 		probe_add(loop, probe, fds[0], EVENT_IN | EVENT_OUT | EVENT_HANGUP);
 		probe->action = remove_and_free;
@@ -47,7 +47,7 @@ EVENT_TEST(remove, handler_frees_another_of_the_same_batch)
 
 	for (int i = 0; i < 2; i++) {
 		probes[i] = malloc(sizeof(*probes[i]));
-		pair_open(fds[i]);
+		net_unix_pair(fds[i]);
 		probe_add(loop, probes[i], fds[i][0], EVENT_OUT);
 		probes[i]->action = free_other;
 	}
@@ -74,7 +74,7 @@ static void replace_other(struct probe *probe)
 
 	event_remove(probe->loop, &probe->other->source);
 	close(number);
-	pair_open(fds);
+	net_unix_pair(fds);
 	if (fds[0] != number) {
 		cr_assert_eq(dup2(fds[0], number), number);
 		close(fds[0]);
@@ -91,7 +91,7 @@ EVENT_TEST(remove, descriptor_number_reused_in_the_same_batch)
 	int fds[2][2];
 
 	for (int i = 0; i < 2; i++) {
-		pair_open(fds[i]);
+		net_unix_pair(fds[i]);
 		cr_expect_eq(write(fds[i][1], "x", 1), 1);
 		probe_add(loop, &probes[i], fds[i][0], EVENT_IN);
 		probes[i].action = replace_other;
@@ -113,7 +113,7 @@ EVENT_TEST(remove, late_completions_do_not_reach_a_reused_slot)
 	for (int i = 0; i < 1000; i++) {
 		int fds[2], number;
 
-		pair_open(fds);
+		net_unix_pair(fds);
 		number = fds[0];
 		probe_add(loop, &probe, number, EVENT_IN | EVENT_HANGUP);
 		cr_assert_eq(event_wait(loop, 0), 0);
@@ -121,7 +121,7 @@ EVENT_TEST(remove, late_completions_do_not_reach_a_reused_slot)
 		event_remove(loop, &probe.source);
 		close(number);
 		close(fds[1]);
-		pair_open(fds);
+		net_unix_pair(fds);
 		probe_add(loop, &probe, fds[0], EVENT_IN);
 		for (int turn = 0; turn < 3; turn++)
 			stale += calls_in_wait(loop, &probe, 0);
@@ -148,7 +148,7 @@ EVENT_TEST(remove, late_completions_of_many)
 	files_raise(4 * BATCH);
 	for (int round = 0; round < 5; round++) {
 		for (int i = 0; i < BATCH; i++) {
-			pair_open(fds[i]);
+			net_unix_pair(fds[i]);
 			probe_add(loop, &probes[i], fds[i][0], EVENT_IN | EVENT_OUT);
 		}
 		cr_assert_eq(event_wait(loop, 0), 0);
@@ -161,7 +161,7 @@ EVENT_TEST(remove, late_completions_of_many)
 		}
 		cr_assert_eq(event_wait(loop, 0), 0); /* the slots are free from here on */
 		for (int i = 0; i < BATCH; i++) {
-			pair_open(fds[i]);
+			net_unix_pair(fds[i]);
 			probe_add(loop, &probes[i], fds[i][0], EVENT_IN);
 		}
 		for (int turn = 0; turn < 2 * BATCH / 20; turn++)
@@ -183,7 +183,7 @@ EVENT_TEST(remove, remove_of_what_was_never_added)
 	struct probe probe;
 	int fds[2];
 
-	pair_open(fds);
+	net_unix_pair(fds);
 	probe_add(loop, &probe, fds[0], EVENT_OUT); /* has slot 0 */
 	event_remove(loop, &zeroed);
 	event_want(loop, &zeroed, EVENT_IN);
@@ -201,7 +201,7 @@ EVENT_TEST(remove, peer_sees_the_end_although_polls_were_armed)
 	int fds[2];
 	char byte;
 
-	tcp_open(fds);
+	net_tcp_pair(fds);
 	fill(fds[0]);
 	probe_add(loop, &probe, fds[0], EVENT_HANGUP);
 	cr_expect_eq(calls_in_wait(loop, &probe, 0), 0);
@@ -211,11 +211,7 @@ EVENT_TEST(remove, peer_sees_the_end_although_polls_were_armed)
 	close(fds[0]);
 	cr_assert_eq(event_wait(loop, 0), 0);
 	cr_assert_eq(event_wait(loop, 0), 0);
-	/* Blocking, but not for ever. */
-	cr_assert_eq(setsockopt(fds[1], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){.tv_sec = 5},
-				sizeof(struct timeval)),
-		     0);
-	while (read(fds[1], &(char[65536]){0}, 65536) > 0)
+	while (net_wait(fds[1], POLLIN, NET_PATIENCE_MS) && read(fds[1], &(char[65536]){0}, 65536) > 0)
 		;
 	cr_expect_eq(read(fds[1], &byte, 1), 0, "%s", strerror(errno));
 }
@@ -246,13 +242,13 @@ EVENT_TEST(many, five_thousand_at_once)
 	for (int round = 1; round <= 3; round++) {
 		for (int i = 0; i < MANY; i++)
 			cr_assert_eq(eventfd_write(probes[i].source.fd, 1), 0);
-		until = clock_ms() + 20000;
+		until = net_now_ms() + 20000;
 		do {
 			cr_assert_eq(event_wait(loop, 100), 0);
 			done = 0;
 			for (int i = 0; i < MANY; i++)
 				done += probes[i].calls == (unsigned)round;
-		} while (done < MANY && clock_ms() < until);
+		} while (done < MANY && net_now_ms() < until);
 		cr_assert_eq(done, MANY, "round %d: %u of %d", round, done, MANY);
 	}
 	/* All are armed; all go at once. */
@@ -281,7 +277,7 @@ EVENT_TEST(many, many_ready_do_not_starve_one)
 	files_raise(BUSY + 100);
 	for (int i = 0; i < BUSY; i++)
 		probe_add(loop, &busy[i], eventfd(1, EFD_NONBLOCK), EVENT_IN);
-	pair_open(fds);
+	net_unix_pair(fds);
 	probe_add(loop, &probe, fds[0], EVENT_IN);
 	for (int i = 0; i < 5; i++)
 		cr_assert_eq(event_wait(loop, 1000), 0);
@@ -306,7 +302,7 @@ EVENT_TEST(many, agrees_with_poll)
 	unsigned reported[COUNT], missed = 0, unwanted = 0, seed = 20261107;
 
 	for (int i = 0; i < COUNT; i++) {
-		pair_open(fds[i]);
+		net_unix_pair(fds[i]);
 		probe_add(loop, &probes[i], fds[i][0], EVENT_IN);
 	}
 	for (int step = 0; step < STEPS; step++) {
@@ -317,7 +313,7 @@ EVENT_TEST(many, agrees_with_poll)
 			event_remove(loop, &probes[i].source);
 			close(fds[i][0]);
 			close(fds[i][1]);
-			pair_open(fds[i]);
+			net_unix_pair(fds[i]);
 			probe_add(loop, &probes[i], fds[i][0], (unsigned)rand_r(&seed) % 8);
 			break;
 		case 1:

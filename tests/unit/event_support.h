@@ -6,20 +6,12 @@
 #ifndef HEADGATE_EVENT_SUPPORT_H
 #define HEADGATE_EVENT_SUPPORT_H
 
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "event.h"
+#include "net_support.h"
 
 /* A body that runs against an open loop of each back-end. */
 #define EVENT_TEST(suite, name)                                \
@@ -77,14 +69,6 @@ static inline void probe_add(struct event_loop *loop, struct probe *probe, int f
 	event_want(loop, &probe->source, wanted);
 }
 
-static inline long long clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* One wait that must succeed; returns how often the handler was called in it. */
 static inline unsigned calls_in_wait(struct event_loop *loop, struct probe *probe, int timeout_ms)
 {
@@ -97,9 +81,9 @@ static inline unsigned calls_in_wait(struct event_loop *loop, struct probe *prob
 /* Waits until *count reaches `enough`; false after five seconds. */
 static inline bool wait_for(struct event_loop *loop, const unsigned *count, unsigned enough)
 {
-	long long until = clock_ms() + 5000;
+	long long until = net_now_ms() + 5000;
 
-	while (*count < enough && clock_ms() < until)
+	while (*count < enough && net_now_ms() < until)
 		cr_assert_eq(event_wait(loop, 100), 0);
 	return *count >= enough;
 }
@@ -110,50 +94,20 @@ static inline bool wait_for(struct event_loop *loop, const unsigned *count, unsi
  */
 static inline unsigned early_returns(struct event_loop *loop)
 {
-	long long until = clock_ms() + 150;
+	long long until = net_now_ms() + 150;
 	unsigned early = 0;
 
 	for (;;) {
-		long long left = until - clock_ms();
+		long long left = until - net_now_ms();
 
 		if (left <= 0 || early > 1000)
 			return early;
 		cr_assert_eq(event_wait(loop, (int)left), 0);
-		if (clock_ms() < until)
+		if (net_now_ms() < until)
 			early++;
 	}
 }
 #define QUIET_MAX 4
-
-static inline void pair_open(int fds[2])
-{
-	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-}
-
-/* A TCP connection over loopback. */
-static inline void tcp_open(int fds[2])
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t size = sizeof(address);
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-
-	cr_assert_eq(bind(listener, (struct sockaddr *)&address, size), 0);
-	cr_assert_eq(listen(listener, 1), 0);
-	cr_assert_eq(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-	fds[1] = socket(AF_INET, SOCK_STREAM, 0);
-	cr_assert_eq(connect(fds[1], (struct sockaddr *)&address, size), 0);
-	fds[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-	cr_assert_geq(fds[0], 0);
-	close(listener);
-}
-
-static inline void tcp_reset(int fd)
-{
-	struct linger linger = {.l_onoff = 1};
-
-	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
-	close(fd);
-}
 
 static inline void fill(int fd)
 {

@@ -12,7 +12,7 @@ EVENT_TEST(event, in_is_reported_when_bytes_come)
 	struct probe probe;
 	int fds[2];
 
-	pair_open(fds);
+	net_unix_pair(fds);
 	probe_add(loop, &probe, fds[0], EVENT_IN);
 	cr_expect_eq(calls_in_wait(loop, &probe, 0), 0);
 	cr_expect_eq(write(fds[1], "x", 1), 1);
@@ -25,7 +25,7 @@ EVENT_TEST(event, in_ready_before_it_was_wanted)
 	struct probe probe;
 	int fds[2];
 
-	pair_open(fds);
+	net_unix_pair(fds);
 	cr_expect_eq(write(fds[1], "x", 1), 1);
 	probe_add(loop, &probe, fds[0], EVENT_IN);
 	cr_expect_eq(calls_in_wait(loop, &probe, 0), 1, "one look is enough");
@@ -36,7 +36,7 @@ EVENT_TEST(event, out_follows_the_room)
 	struct probe probe;
 	int fds[2];
 
-	pair_open(fds);
+	net_unix_pair(fds);
 	probe_add(loop, &probe, fds[0], EVENT_OUT);
 	cr_expect_eq(calls_in_wait(loop, &probe, 1000), 1);
 	cr_expect_eq(probe.last, EVENT_OUT);
@@ -51,7 +51,7 @@ EVENT_TEST(event, level_triggered)
 	struct probe probe;
 	int fds[2];
 
-	pair_open(fds);
+	net_unix_pair(fds);
 	cr_expect_eq(write(fds[1], "x", 1), 1);
 	probe_add(loop, &probe, fds[0], EVENT_IN | EVENT_OUT);
 	for (int i = 0; i < 5; i++) {
@@ -68,7 +68,7 @@ EVENT_TEST(event, withdrawn_interest_is_silent)
 	struct probe probe;
 	int fds[2];
 
-	pair_open(fds);
+	net_unix_pair(fds);
 	cr_expect_eq(write(fds[1], "x", 1), 1);
 	probe_add(loop, &probe, fds[0], EVENT_IN | EVENT_OUT);
 	cr_expect_eq(calls_in_wait(loop, &probe, 0), 1);
@@ -100,7 +100,7 @@ EVENT_TEST(event, withdrawn_by_the_handler_before_it)
 	int fds[2][2];
 
 	for (int i = 0; i < 2; i++) {
-		pair_open(fds[i]);
+		net_unix_pair(fds[i]);
 		probe_add(loop, &probes[i], fds[i][0], EVENT_OUT);
 		probes[i].action = unwant_other;
 		probes[i].other = &probes[!i];
@@ -114,7 +114,7 @@ EVENT_TEST(event, hangup_without_in)
 	struct probe probe;
 	int fds[2];
 
-	tcp_open(fds);
+	net_tcp_pair(fds);
 	probe_add(loop, &probe, fds[0], EVENT_HANGUP);
 	cr_expect_eq(write(fds[1], "unread", 6), 6);
 	cr_expect_leq(early_returns(loop), QUIET_MAX);
@@ -133,7 +133,7 @@ EVENT_TEST(event, hangup_with_in)
 	struct probe probe;
 	int fds[2];
 
-	tcp_open(fds);
+	net_tcp_pair(fds);
 	probe_add(loop, &probe, fds[0], EVENT_HANGUP | EVENT_IN);
 	cr_expect_eq(calls_in_wait(loop, &probe, 0), 0);
 	shutdown(fds[1], SHUT_WR);
@@ -155,12 +155,12 @@ EVENT_TEST(event, failed_comes_with_what_is_wanted)
 		struct probe probe;
 		int fds[2];
 
-		tcp_open(fds);
+		net_tcp_pair(fds);
 		if (masks[i] & EVENT_OUT)
 			fill(fds[0]);
 		probe_add(loop, &probe, fds[0], masks[i]);
 		cr_expect_eq(calls_in_wait(loop, &probe, 0), 0);
-		tcp_reset(fds[1]);
+		net_reset(fds[1]);
 		cr_expect(wait_for(loop, &probe.calls, 1));
 		cr_expect_eq(probe.last, masks[i] | EVENT_FAILED, "%x for %x", probe.last, masks[i]);
 		event_remove(loop, &probe.source);
@@ -173,13 +173,13 @@ EVENT_TEST(event, failed_without_interest_costs_nothing)
 	struct probe never, once;
 	int a[2], b[2];
 
-	tcp_open(a);
-	tcp_open(b);
+	net_tcp_pair(a);
+	net_tcp_pair(b);
 	probe_add(loop, &never, a[0], 0);
 	probe_add(loop, &once, b[0], EVENT_IN);
 	cr_expect_eq(calls_in_wait(loop, &once, 0), 0);
-	tcp_reset(a[1]);
-	tcp_reset(b[1]);
+	net_reset(a[1]);
+	net_reset(b[1]);
 	cr_expect(wait_for(loop, &once.calls, 1));
 	event_want(loop, &once.source, 0);
 	cr_expect_leq(early_returns(loop), QUIET_MAX);
@@ -209,7 +209,7 @@ EVENT_TEST(event, bad_descriptor_is_reported)
 	struct probe probe;
 	int fds[2];
 
-	pair_open(fds);
+	net_unix_pair(fds);
 	probe_add(loop, &probe, fds[0], EVENT_IN);
 	close(fds[0]);
 	cr_expect(wait_for(loop, &probe.calls, 1));

@@ -4,11 +4,14 @@
 
 #include <criterion/criterion.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "net_support.h"
 
 #define NOBODY 65534
+#define PROCS  8
 
 static char dir[64], path[108], url[128], error[512];
 
@@ -70,13 +73,8 @@ static int connect_to(uint16_t port)
 {
 	struct sockaddr_in address = {
 	    .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (connect(fd, (struct sockaddr *)(void *)&address, sizeof(address)) == 0)
-		return fd;
-	int result = -errno;
-	close(fd);
-	return result;
+	return net_tcp_connect(&address);
 }
 
 /* How many of the waiting connections the workers get. */
@@ -343,6 +341,109 @@ Test(listener, other_files_are_not_removed)
 	must_refuse(url, 1, -EADDRINUSE);
 	cr_assert(lstat(path, &st) == 0 && S_ISDIR(st.st_mode));
 	rmdir(path);
+}
+
+/* ---- several of us ---- */
+
+/* While it drains, a successor may take the path: its socket is not ours to remove. */
+Test(listener, a_successor_keeps_its_unix_socket)
+{
+	struct listener old, new;
+
+	for (int stopped = 0; stopped < 2; stopped++) {
+		must_open(&old, url, 2);
+		if (stopped)
+			listener_stop(&old);
+		else
+			cr_assert_eq(unlink(path), 0); /* somebody made way by hand */
+		must_open(&new, url, 1);
+		listener_close(&old);
+		int client = net_unix_connect(path);
+		cr_assert_geq(client, 0, "%d: %s", stopped, strerror(-client));
+		close(client);
+		listener_close(&new);
+		cr_assert_not(is_socket());
+	}
+}
+
+/* Another program's file may be there by then, too. */
+Test(listener, a_file_in_place_of_the_socket_stays)
+{
+	struct listener listener;
+	struct stat st;
+
+	must_open(&listener, url, 1);
+	cr_assert_eq(unlink(path), 0);
+	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	cr_assert_geq(fd, 0);
+	close(fd);
+	listener_close(&listener);
+	cr_assert(lstat(path, &st) == 0 && S_ISREG(st.st_mode));
+}
+
+/* What was refused has nothing to remove: closing it must not harm the one that is served. */
+Test(listener, a_refused_one_leaves_the_socket)
+{
+	struct listener first, second;
+
+	must_open(&first, url, 1);
+	cr_assert_eq(open_at(&second, url, 1), -EADDRINUSE);
+	listener_close(&second);
+	int client = net_unix_connect(path);
+	cr_assert_geq(client, 0);
+	close(client);
+	listener_close(&first);
+}
+
+/* How far the processes of a round are; shared by them. */
+struct round {
+	atomic_int tried, refused, accepted;
+};
+
+/* 1 for whoever gets the path: it stays until everybody has tried. */
+static int open_and_stay(void *arg)
+{
+	struct round *round = arg;
+	struct listener listener;
+	struct config_address address;
+	const char *reason;
+	long long until = net_now_ms() + NET_PATIENCE_MS;
+
+	if (config_address_parse(&address, url, true, &reason) != 0)
+		return 99;
+	int result = listener_open(&listener, "--listen", &address, 1, error, sizeof(error));
+	if (result == -EADDRINUSE)
+		round->refused++;
+	round->tried++;
+	while (round->tried < PROCS && net_now_ms() < until)
+		usleep(1000);
+	if (result == 0) {
+		int client = net_unix_connect(path), fd = accept(listener.fds[0], NULL, NULL);
+
+		/* The path leads to this one. */
+		round->accepted += client >= 0 && fd >= 0;
+	}
+	listener_close(&listener);
+	return result == 0;
+}
+
+/* Each of them finds the stale socket; without exclusion the second removes the first one's new socket. */
+Test(listener, of_several_at_once_one_gets_the_path)
+{
+	struct round *round =
+	    mmap(NULL, sizeof(*round), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	cr_assert_neq(round, MAP_FAILED);
+	for (int i = 0; i < 20; i++) {
+		if (i % 2 == 0)
+			close(net_unix_listener(path, 1));
+		*round = (struct round){0};
+		cr_assert_eq(net_race(PROCS, open_and_stay, round), 1, "round %d", i);
+		cr_assert_eq(round->refused, PROCS - 1, "round %d", i);
+		cr_assert_eq(round->accepted, 1, "round %d", i);
+		cr_assert_not(is_socket(), "round %d", i);
+	}
+	munmap(round, sizeof(*round));
 }
 
 Test(listener, no_such_directory)

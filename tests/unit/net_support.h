@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,13 +82,25 @@ static inline int net_tcp_listener(int backlog, struct sockaddr_in *address)
 	return fd;
 }
 
+/* Connects, and waits for it: a descriptor that blocks, or -errno. */
+static inline int net_tcp_connect(const struct sockaddr_in *address)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (const struct sockaddr *)(const void *)address, sizeof(*address)) == 0)
+		return fd;
+	int result = -errno;
+	close(fd);
+	return result;
+}
+
 static inline void net_tcp_pair(int fds[2])
 {
 	struct sockaddr_in address;
 	int listener = net_tcp_listener(1, &address);
 
-	fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	cr_assert_eq(connect(fds[0], (struct sockaddr *)(void *)&address, sizeof(address)), 0);
+	fds[0] = net_tcp_connect(&address);
+	cr_assert_geq(fds[0], 0);
 	fds[1] = accept(listener, NULL, NULL);
 	cr_assert_geq(fds[1], 0);
 	close(listener);
@@ -193,6 +206,40 @@ static inline void net_small_buffers(int fd)
 
 	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
 	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
+}
+
+/*
+ * Runs `body` in `count` processes that start at the same moment, and sums up what they return: 0 or 1 each.
+ * A body must not assert, for its process is none of the test's.
+ */
+static inline int net_race(int count, int (*body)(void *arg), void *arg)
+{
+	int gate[2], sum = 0;
+	pid_t pids[32];
+
+	cr_assert_leq(count, 32);
+	cr_assert_eq(pipe(gate), 0);
+	for (int i = 0; i < count; i++) {
+		pids[i] = fork();
+		cr_assert_geq(pids[i], 0);
+		if (pids[i] == 0) {
+			char byte;
+
+			close(gate[1]);
+			(void)!read(gate[0], &byte, 1);
+			_exit(body(arg));
+		}
+	}
+	close(gate[0]);
+	close(gate[1]);
+	for (int i = 0; i < count; i++) {
+		int status;
+
+		cr_assert_eq(waitpid(pids[i], &status, 0), pids[i]);
+		cr_assert(WIFEXITED(status) && WEXITSTATUS(status) <= 1, "status %x", (unsigned)status);
+		sum += WEXITSTATUS(status);
+	}
+	return sum;
 }
 
 static inline unsigned net_open_fds(void)
