@@ -15,8 +15,9 @@
 
 /*
  * Writes a complete answer, head and JSON body, with `Connection: close`; 401 carries
- * WWW-Authenticate (RFC 9110 11.6.1). An answer to HEAD has the same head and no body. `message` is
- * escaped for JSON and cut at 1 KiB. Returns the length, or -ENOSPC.
+ * WWW-Authenticate (RFC 9110 11.6.1), and its message ends with the fields that a token may come in. An
+ * answer to HEAD has the same head and no body. `message` is escaped for JSON and cut at 1 KiB. Returns the
+ * length, or -ENOSPC.
  */
 long reply_write(int status, const char *message, enum http_method to_method, char *buf, size_t cap) MUST_USE;
 

@@ -16,4 +16,8 @@
 void welcome_print(FILE *out, const struct listener *listener, const char *ca_file, const char *state_dir,
 		   const char *token);
 
+/* For a start that makes no token: where the CA is that clients need, and a line to use it with. No secret.
+ */
+void welcome_print_ca(FILE *out, const struct listener *listener, const char *ca_file);
+
 #endif

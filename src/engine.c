@@ -124,7 +124,9 @@ static const char *remedy(const struct engine *engine, int error)
 			   : "; the socket is there, but no dockerd listens on it";
 	case EACCES:
 	case EPERM:
-		return is_unix ? "; run headgate as root or in the group of that socket" : "";
+		return is_unix ? "; run headgate as root (sudo), or as a member of the group of that socket "
+				 "(mostly docker)"
+			       : "";
 	case EAGAIN:
 		return "; it does not accept connections at the moment";
 	default:

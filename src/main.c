@@ -34,14 +34,14 @@ static int cmd_man(int argc, char **argv)
 
 static void print_help(FILE *out)
 {
-	fputs("headgate " HEADGATE_VERSION ": a token-checking TLS gate in front of the Docker Engine API\n\n"
+	fputs("headgate " HEADGATE_VERSION "\n"
+	      "A token-checking TLS gate in front of the Docker Engine API.\n\n"
 	      "Usage: headgate COMMAND [OPTIONS]\n\nCommands:\n",
 	      out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (commands[i].run != cmd_man)
 			fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
-	fputs("\n'headgate COMMAND --help' shows a command's options; 'headgate --version' the version.\n",
-	      out);
+	fputs("\n'headgate COMMAND --help' shows a command's options, 'man headgate' all of it.\n", out);
 }
 
 int main(int argc, char **argv)

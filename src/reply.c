@@ -9,6 +9,13 @@
 /* The longest message in a reply, escapes counted. */
 #define MESSAGE_MAX_BYTES ((size_t)1024)
 
+/*
+ * Follows the message of every 401, whatever was wrong: who guesses learns nothing, who forgot the header
+ * learns which. The docker CLI shows it behind `Error response from daemon: `.
+ */
+static const char unauthorized_hint[] = ", as header 'token: TOKEN' or 'Authorization: Bearer TOKEN', or as "
+					"the password of 'Authorization: Basic'";
+
 /* The length of the valid UTF-8 sequence at `s` (RFC 3629: no overlong forms, no surrogates), or 0. */
 static size_t utf8_length(const unsigned char *s)
 {
@@ -66,11 +73,14 @@ static size_t escape_one(const unsigned char *s, size_t *taken, char out[8])
 	return length;
 }
 
-/* Escapes `message` into `out`, cut between two characters when it is too long. Returns the length. */
-static size_t escape_message(const char *message, char out[MESSAGE_MAX_BYTES])
+/*
+ * Escapes `message` behind the `used` bytes of `out`, cut between two characters when it is too long. Returns
+ * the length of both.
+ */
+static size_t escape_message(const char *message, char out[MESSAGE_MAX_BYTES], size_t used)
 {
 	const unsigned char *s = (const unsigned char *)message;
-	size_t used = 0, taken;
+	size_t taken;
 
 	for (; *s; s += taken) {
 		char one[8];
@@ -90,7 +100,9 @@ long reply_write(int status, const char *message, enum http_method to_method, ch
 	const char *challenge = status == 401 ? "WWW-Authenticate: Bearer realm=\"headgate\"\r\n" : "";
 	static const char body_start[] = "{\"message\":\"", body_end[] = "\"}\n";
 	char escaped[MESSAGE_MAX_BYTES];
-	size_t escaped_length = escape_message(message, escaped);
+	size_t escaped_length = escape_message(message, escaped, 0);
+	if (status == 401)
+		escaped_length = escape_message(unauthorized_hint, escaped, escaped_length);
 	size_t body_length = sizeof(body_start) - 1 + escaped_length + sizeof(body_end) - 1;
 	int length;
 

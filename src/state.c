@@ -263,9 +263,7 @@ int state_tokens_add_original(struct token_set *set, const struct config *config
 	struct file_text text;
 	int ret;
 
-	if (file && !file[0])
-		file = NULL;
-	if (value && value[0]) {
+	if (value) {
 		if (file) {
 			snprintf(error, error_cap,
 				 "DOCKER_API_TOKEN and DOCKER_API_TOKEN_FILE are both set; unset one");

@@ -30,6 +30,21 @@ static void client_host(const struct listener *listener, char *host, size_t host
 	freeifaddrs(all);
 }
 
+void welcome_print_ca(FILE *out, const struct listener *listener, const char *ca_file)
+{
+	char host[280];
+
+	client_host(listener, host, sizeof(host));
+	fprintf(out,
+		"\nClients need a token and a copy of this file:\n\n  %s\n"
+		"\ndocker CLI with the token in its configuration, or 27.1 or later with\n"
+		"DOCKER_CUSTOM_HEADERS=token=TOKEN in its environment:\n\n"
+		"  docker -H tcp://%s:%u --tlsverify \\\n"
+		"    --tlscacert %s version\n\n",
+		ca_file, host, listener->address.port, ca_file);
+	(void)fflush(out);
+}
+
 void welcome_print(FILE *out, const struct listener *listener, const char *ca_file, const char *state_dir,
 		   const char *token)
 {
@@ -60,8 +75,8 @@ void welcome_print(FILE *out, const struct listener *listener, const char *ca_fi
 	fprintf(out,
 		"\nAny docker CLI and compose, older ones too:\n\n"
 		"  mkdir -p ~/.docker-headgate; export DOCKER_CONFIG=~/.docker-headgate\n"
-		"  echo '{\"HttpHeaders\": {\"token\":\n\"%s\"}}' \\\n"
-		"    >~/.docker-headgate/config.json\n"
+		"  echo '{\"HttpHeaders\": {\"token\":\n\"%s\"\n"
+		"  }}' >~/.docker-headgate/config.json\n"
 		"  docker context create headgate --docker \\\n"
 		"    \"host=tcp://%s:%u,ca=%s\"\n"
 		"  docker --context headgate version\n",

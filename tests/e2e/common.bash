@@ -107,6 +107,24 @@ background() {
 	BACKGROUND+=($!)
 }
 
+# serve [OPTIONS]: a headgate of the test's own in front of the engine, with the tokens that it makes or is given; what
+# it says is in serve.out and serve.err, its process in GATE, its port in GATE_PORT.
+serve() {
+	rm -f serve.err
+	"$HEADGATE_BIN" serve --listen tls://127.0.0.1:0 --engine "unix://$ENGINE_DIR/docker.sock" --event "$EVENT" \
+		--workers 1 "$@" >serve.out 2>serve.err </dev/null 3>&- 4>&- &
+	GATE=$!
+	BACKGROUND+=("$GATE")
+	within 10 grep -qs 'listening on' serve.err || fail "$(cat serve.err)" || return
+	# shellcheck disable=SC2034 # for the tests
+	GATE_PORT=$(sed -n 's,.*listening on tls://127\.0\.0\.1:\([0-9]*\).*,\1,p' serve.err)
+}
+
+serve_stop() {
+	kill -TERM "$GATE"
+	wait "$GATE"
+}
+
 # A STDIN that stays open and silent.
 open_stdin() {
 	mkfifo open

@@ -240,17 +240,45 @@ Test(config, every_option_from_the_environment)
 	}
 }
 
-Test(config, empty_variable_is_not_set)
+Test(config, empty_variable_is_a_mistake)
 {
-	environment[0] = "HEADGATE_WORKERS";
 	environment[1] = "";
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		char wanted[256];
+
+		environment[0] = variable_of(options[i].name);
+		snprintf(wanted, sizeof(wanted), "headgate serve: %s is set but empty; give it a value (",
+			 environment[0]);
+		cr_assert_eq(parse(""), CONFIG_BAD, "%s", environment[0]);
+		cr_assert_eq(strncmp(error, wanted, strlen(wanted)), 0, "%s", error);
+	}
+	environment[0] = "HEADGATE_WORKERS";
+	assert_bad("",
+		   "headgate serve: HEADGATE_WORKERS is set but empty; give it a value (NUMBER) or unset it; "
+		   "try 'headgate serve --help'");
+	cr_assert_eq(parse("--workers 2"), CONFIG_OK, "the command line wins: %s", error);
+}
+
+/* Without a word headgate would make a token of its own, or take a file's alone. */
+Test(config, empty_secret_is_a_mistake)
+{
+	static const char *const names[] = {"DOCKER_API_TOKEN", "DOCKER_API_TOKEN_FILE"};
+
+	environment[1] = "";
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char wanted[256];
+
+		environment[0] = names[i];
+		snprintf(wanted, sizeof(wanted),
+			 "headgate serve: %s is set but empty; give it a value or unset it; "
+			 "try 'headgate serve --help'",
+			 names[i]);
+		assert_bad("", wanted);
+		assert_bad("--tokens /t", wanted);
+	}
 	environment[2] = "DOCKER_API_TOKEN";
-	environment[3] = "";
-	environment[4] = "DOCKER_API_TOKEN_FILE";
-	environment[5] = "";
-	cr_assert_eq(parse(""), CONFIG_OK, "%s", error);
-	cr_assert_eq(config.workers, 0);
-	cr_assert(!config.original_token && !config.original_token_file);
+	environment[3] = "0123";
+	cr_assert_eq(parse(""), CONFIG_BAD, "the other being good does not help");
 }
 
 Test(config, later_flag_wins)
@@ -364,8 +392,20 @@ static const struct {
      "--listen: 'tcp://:2375' would carry tokens in the clear; use tls://HOST:PORT or unix:///PATH"},
     {"--admin tls://:1", "--admin: 'tls://:1' has no host: HOST:PORT"},
     {"--admin tls://h:1", "--admin: 'tls://h:1' cannot be TLS; use tcp://127.0.0.1:PORT or unix:///PATH"},
-    {"--listen https://x:1",
-     "--listen: 'https://x:1' is no address: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT"},
+    {"--listen https://x:1", "--listen: 'https://x:1' is no address: tls://HOST:PORT or unix:///PATH"},
+    {"--listen 8443", "--listen: '8443' has no scheme; write tls://0.0.0.0:8443"},
+    {"--listen :8443", "--listen: ':8443' has no scheme; write tls://:8443"},
+    {"--listen 127.0.0.1:8443", "--listen: '127.0.0.1:8443' has no scheme; write tls://127.0.0.1:8443"},
+    {"--listen [::1]:8443", "--listen: '[::1]:8443' has no scheme; write tls://[::1]:8443"},
+    {"--listen /run/h.sock", "--listen: '/run/h.sock' has no scheme; write unix:///run/h.sock"},
+    {"--listen 84430", "--listen: '84430' is no address: tls://HOST:PORT or unix:///PATH"},
+    {"--listen localhost", "--listen: 'localhost' is no address: tls://HOST:PORT or unix:///PATH"},
+    {"--listen me:pass@h:1", "--listen: the value is no address: tls://HOST:PORT or unix:///PATH"},
+    {"--admin 9323", "--admin: '9323' has no scheme; write tcp://127.0.0.1:9323"},
+    {"--admin :9323", "--admin: ':9323' is no address: tcp://HOST:PORT or unix:///PATH"},
+    {"--engine h:2375", "--engine: 'h:2375' has no scheme; write tcp://h:2375"},
+    {"--engine nothing",
+     "--engine: 'nothing' is no address: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT"},
     {"--listen tls://x", "--listen: 'tls://x' has no port: HOST:PORT"},
     {"--admin tls://h:1", "--admin: 'tls://h:1' cannot be TLS; use tcp://127.0.0.1:PORT or unix:///PATH"},
     {"--admin tcp://:2377", "--admin: 'tcp://:2377' has no host: HOST:PORT"},
@@ -373,7 +413,7 @@ static const struct {
     {"--engine tls://me:pass@h:1",
      "--engine: the value has a user name or password in it, which an address cannot have"},
     {"--engine /var/run/docker.sock",
-     "--engine: '/var/run/docker.sock' is no address: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT"},
+     "--engine: '/var/run/docker.sock' has no scheme; write unix:///var/run/docker.sock"},
     {"--san a,b", "--san: 'a,b' is not a host name, an IPv4 or an IPv6 address"},
     {"--san 1.2.3", "--san: '1.2.3' is not a host name, an IPv4 or an IPv6 address"},
     {"--san fe80::1%eth0", "--san: 'fe80::1%eth0' is not a host name, an IPv4 or an IPv6 address"},
@@ -726,6 +766,7 @@ Test(config, manual_names_every_option)
 			    (size_t)snprintf(item + used, sizeof(item) - used, *c == '-' ? "\\%c" : "%c", *c);
 		cr_assert_not_null(strstr(text, item), "%s", options[i].name);
 	}
+	cr_assert_not_null(strstr(text, "\n\\%(default:\\ 16384)\n"), "no line ends in the middle of it");
 	/* Every line that starts like a request is one we meant. */
 	for (char *line = text; *line; line += strcspn(line, "\n") + 1)
 		cr_assert(*line != '\'' && (*line != '.' || strchr("BIE", line[1])), "%.40s", line);

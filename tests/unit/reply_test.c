@@ -52,8 +52,20 @@ Test(reply, unauthorized_has_a_challenge_and_only_it)
 
 	cr_assert_not_null(field);
 	cr_assert(field < strstr(text, "\r\n\r\n"));
-	cr_assert_null(strstr(text, "Basic"), "a Basic challenge makes browsers keep the password");
+	cr_assert_null(strstr(text, "Authenticate: Basic"),
+		       "a Basic challenge makes browsers keep the password");
 	cr_assert_null(strstr(write_reply(403, "no", HTTP_POST), "WWW-Authenticate"));
+}
+
+/* Read in the CLI's `Error response from daemon: ...`, and not sent for what is no matter of tokens. */
+Test(reply, unauthorized_says_how_a_token_comes)
+{
+	cr_assert_str_eq(
+	    body_of(write_reply(401, "a valid token is required", HTTP_GET)),
+	    "{\"message\":\"a valid token is required, as header 'token: TOKEN' or 'Authorization: "
+	    "Bearer TOKEN', or as the password of 'Authorization: Basic'\"}\n");
+	cr_assert_null(strstr(write_reply(403, "no", HTTP_GET), "TOKEN"));
+	cr_assert_null(strstr(write_reply(401, "no", HTTP_HEAD), "TOKEN"));
 }
 
 Test(reply, answer_to_head_has_the_same_head_and_no_body)

@@ -392,8 +392,18 @@ Test(state, none_given_adds_none)
 	struct token_set set = {0};
 
 	cr_assert_eq(add_original(&set, NULL, NULL), 0);
-	cr_assert_eq(add_original(&set, "", NULL), 0);
-	cr_assert_eq(add_original(&set, NULL, ""), 0);
+	cr_assert_eq(set.count, 0);
+}
+
+/* Taken for none, the gate would open to other tokens than meant. */
+Test(state, an_empty_one_is_refused)
+{
+	struct token_set set = {0};
+	char none[] = "";
+
+	cr_assert_eq(add_original(&set, none, NULL), -EINVAL);
+	error_has("DOCKER_API_TOKEN: it is empty", "give another");
+	cr_assert_eq(add_original(&set, NULL, ""), -ENOENT);
 	cr_assert_eq(set.count, 0);
 }
 

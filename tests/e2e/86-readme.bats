@@ -1,0 +1,71 @@
+#!/usr/bin/env bats
+# README.md's snippets, word for word: a reader pastes them.
+
+# shellcheck disable=SC2034,SC2154,SC2153 # variables that common.bash reads or sets
+# shellcheck disable=SC2030,SC2031 # each test is a subshell
+load common
+
+test_setup() {
+	export HOME=$WORK/home PATH=$WORK/bin:$PATH
+	mkdir -p "$HOME/.docker-headgate" bin
+	ln -s "$DOCKER" bin/docker
+	# Where compose is for a user who has not installed it for all.
+	ln -s "$(dirname "$DOCKER")/cli-plugins" "$HOME/.docker-headgate/cli-plugins"
+	cp "$CA" ca.pem
+	unset DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG DOCKER_CERT_PATH DOCKER_TLS_VERIFY REQUESTS_CA_BUNDLE CURL_CA_BUNDLE
+	VERSION=$(direct version --format '{{.Server.Version}}')
+}
+
+test_teardown() { direct compose -p "$N-v" down -v -t 1 >/dev/null 2>&1 || true; }
+
+# block LANGUAGE START: the first fenced block behind the line that begins with START, with what a reader puts in.
+block() {
+	awk -v fence="\`\`\`$1" -v start="$2" '
+		index($0, start) == 1 { found = 1 }
+		inside && $0 == "```" { exit }
+		inside { print }
+		found && /^```/ && !inside { if ($0 != fence) exit; inside = 1 }' "$E2E_DIR/../../README.md" >block
+	[ -s block ] || fail "README.md has no $1 block behind $2" || return
+	sed -E "s,/path/to,$WORK,g; s,\bHOST\b,127.0.0.1,g; s,\bPORT\b,$PORT,g; s,\bTOKEN\b,$TOKEN,g
+		s,/var/lib/headgate,$WORK/state,g" block
+}
+
+@test "README: docker CLI 27.1 or later" {
+	script=$(block sh '**docker CLI 27.1')
+	has "$script" "DOCKER_CUSTOM_HEADERS=token=$TOKEN\$"
+	# The tree's CLI is older and does not know that variable: it gets the same header from its configuration.
+	export DOCKER_CONFIG=$PROXY_DIR/config
+	output=$(bash -euc "$script")
+	is "$(grep -c '^ *Version:' <<<"$output")" "$(direct version | grep -c '^ *Version:')"
+}
+
+@test "README: any docker CLI, and compose" {
+	export COMPOSE_PROJECT_NAME=$N-v
+	printf 'services:\n  one:\n    image: %s\n    pull_policy: never\n    command: sleep 600\n' "$IMAGE" >compose.yml
+	output=$(bash -euc "$(block sh '**Any docker CLI')" 2>err) || fail "$(cat err)"
+	is "$(grep -c '^Server:' <<<"$output")" 2
+	is "$(direct ps -q --filter "name=$N-v-one-1" | wc -l)" 1
+}
+
+@test "README: dockerode" {
+	is "$(timeout 60 node -e "$(block js '**dockerode')")" "$VERSION"
+}
+
+@test "README: docker-py" {
+	is "$(timeout 60 /usr/bin/python3 -c "$(block python '**docker-py')")" "$VERSION"
+}
+
+@test "README: curl" {
+	output=$(bash -euc "$(block sh '**curl')" 2>err) || fail "$(cat err)"
+	is "$(grep -cF ",\"Version\":\"$VERSION\"," <<<"$output")" 3
+}
+
+@test "README: a token by hand" {
+	serve --state "$WORK/state"
+	serve_stop
+	token=$(bash -euc "$(block sh '**Tokens**')")
+	has "$token" '^hg_[0-9a-f]{8}_[0-9a-f]{64}$'
+	serve --state "$WORK/state"
+	is "$(curl -sS --cacert state/ca.pem -H "token: $token" "https://127.0.0.1:$GATE_PORT/_ping")" OK
+	has "$(cat serve.err)" '2 tokens'
+}
