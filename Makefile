@@ -3,7 +3,8 @@
 #   SANITIZER=address|thread   another variant, in a build directory of its own
 #   V=1                        show the commands
 #   PREFIX, DESTDIR            where `make install` puts things
-#   CC, CFLAGS, LDFLAGS        yours are appended to ours
+#   CC, CFLAGS, LDFLAGS        yours are appended to ours; for a static program: LDFLAGS=-static-pie and
+#   PKG_CONFIG                 "pkg-config --static"
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -20,13 +21,14 @@ DESTDIR ?=
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
+PKG_CONFIG ?= pkg-config
 PKGS := liburing openssl libbsd-overlay
 # -Wno-format-truncation: error texts and log fields are cut at their buffers' ends on purpose. clang does not know it.
 HG_CFLAGS := -std=c17 -D_GNU_SOURCE -Iinclude -O2 -g -fno-omit-frame-pointer \
 	-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-format-truncation -Wno-unknown-warning-option -Werror \
-	-fstack-protector-strong -fPIE $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+	-fstack-protector-strong -fPIE $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 HG_LDFLAGS := -pie -Wl,-z,relro,-z,now -pthread
-HG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+HG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 
 ifeq ($(SANITIZER),address)
 HG_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -136,6 +138,24 @@ $B/bench/load: bench/load.c bench/client.c bench/client.h Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(HG_LIBS)
+
+# What drives headgate in the guests of tests/guest, which links it statically.
+$B/guest/driver: $(wildcard tests/guest/driver/*.c) $B/libheadgate.a $(wildcard tests/guest/driver/*.h) Makefile
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.a,$^) $(HG_LIBS)
+
+# Which way of moving bytes is cheapest on this kernel. MOVERS="--only tls1.3 --rounds 9" goes to bench/movers.
+# It needs liburing alone, so that LDFLAGS=-static gives a program for a guest.
+$B/bench/movers: $(wildcard bench/movers*.c) bench/movers.h Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
+		$(shell $(PKG_CONFIG) --libs liburing 2>/dev/null)
+
+.PHONY: bench-movers
+bench-movers: $B/bench/movers
+	$(Q)$B/bench/movers $(MOVERS)
 
 .PHONY: bench-rough
 bench-rough: $B/headgate $B/bench/engine $B/bench/load
