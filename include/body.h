@@ -49,7 +49,8 @@ enum body_result body_walk(struct body *body, const char *buf, size_t len, size_
 
 /*
  * How many bytes may be moved unseen (by splice) before the walker must look again: the rest of a
- * LENGTH body, UINT64_MAX for CLOSE, 0 for a chunked body and when the body is done.
+ * LENGTH body or of the present chunk's data, UINT64_MAX for CLOSE, 0 between chunks and when the body is
+ * done.
  */
 uint64_t body_blind_bytes(const struct body *body);
 

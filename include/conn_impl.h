@@ -42,6 +42,7 @@ struct exchange {
 	bool keep_alive;      /* the client would send another request */
 	bool legacy_tunnel;   /* a raw-stream 200 opens it */
 	bool expects_continue;
+	bool takes_interim;	       /* not HTTP/1.0 */
 	bool body_deadline;	       /* a body of known length that stands still is given up */
 	bool up_open;		       /* the request is still leaving */
 	bool keep_client, keep_engine; /* decided with the answer's head */

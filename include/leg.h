@@ -11,23 +11,43 @@
 #include <sys/types.h>
 
 #include "compiler.h"
+#include "ktls.h"
 #include "pipe.h"
 #include "tls.h"
 
 struct leg {
 	int fd;		   /* owned; -1 when closed */
-	struct tls *tls;   /* owned; NULL on a plain leg */
+	struct tls *tls;   /* owned; NULL on a plain leg, and where the kernel has both directions */
+	struct ktls ktls;  /* which directions the kernel has, and what it said */
 	bool is_unix;	   /* a unix socket: its peer's reset loses no bytes already sent (see leg_read()) */
 	bool socket_empty; /* plain legs: the last read came up short, wait for an event */
 	bool in_ended;	   /* the peer will send nothing more */
 	bool out_ended;	   /* we have sent our end */
 };
 
+/* How a direction of a leg is carried. */
+enum leg_carrier { LEG_PLAIN, LEG_TLS, LEG_KTLS };
+
 /* A closed leg. */
 void leg_init(struct leg *leg);
 
 /* Takes over the descriptor and the TLS connection (NULL: plain). */
 void leg_open(struct leg *leg, int fd, struct tls *tls, bool is_unix);
+
+/*
+ * After the handshake: hands over to kernel TLS what it takes. 0 or -errno, leg_failure() says more. Nothing
+ * happens on a plain leg.
+ */
+int leg_arm(struct leg *leg);
+
+enum leg_carrier leg_reads_by(const struct leg *leg);
+enum leg_carrier leg_writes_by(const struct leg *leg);
+
+/* Whether the end that leg_read() reported was a FIN without close_notify. */
+bool leg_was_truncated(const struct leg *leg);
+
+/* Why TLS failed, for the log; NULL when it was not TLS that failed. */
+const char *leg_failure(const struct leg *leg);
 
 /* TCP keep-alive: a peer that vanished is noticed within about two minutes, not two hours. */
 void leg_keep_alive(int fd);
@@ -55,7 +75,10 @@ void leg_readable(struct leg *leg);
  */
 ssize_t leg_read(struct leg *leg, void *data, size_t len);
 
-/* Moves up to `len` bytes of a plain leg into a pipe; the same returns as leg_read(). */
+/*
+ * Moves up to `len` bytes into a pipe, not for LEG_TLS. Returns as leg_read(), and -EINVAL when leg_read()
+ * has to be called first, for something on the way that is not data.
+ */
 ssize_t leg_splice(struct leg *leg, struct pipe *pipe, size_t len);
 
 /* Whether leg_read() has bytes that the event loop does not know of. */

@@ -15,6 +15,9 @@
 /* Asked for; an unprivileged user gets smaller ones after 64 (pipe(7): pipe-user-pages-soft). */
 #define PIPE_BYTES ((size_t)1024 * 1024)
 
+/* pipe(7): that much is written as a whole or not at all. */
+#define PIPE_PUT_MAX_BYTES ((size_t)4096)
+
 struct pipe {
 	SLIST_ENTRY(pipe) link; /* while in the pool */
 	int read_fd, write_fd;	/* owned */
@@ -40,6 +43,12 @@ void pipe_give(struct pipe_pool *pool, struct pipe **pipe);
  * there, or the pipe is full: drain it first), or -errno.
  */
 ssize_t pipe_fill(struct pipe *pipe, int fd, size_t len);
+
+/*
+ * Copies a few bytes (at most PIPE_PUT_MAX_BYTES) into the pipe, all or none. 0, -EAGAIN (no room: drain it
+ * first) or -errno.
+ */
+int pipe_put(struct pipe *pipe, const void *data, size_t len);
 
 /* Moves what is in the pipe into a socket. Bytes, -EAGAIN or -errno. `more`: more is certain to follow. */
 ssize_t pipe_drain(struct pipe *pipe, int fd, int more);

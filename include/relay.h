@@ -17,9 +17,11 @@
 
 /* How the bytes of a direction travel; in the log. */
 enum relay_mover {
-	RELAY_TLS,    /* at least one leg has OpenSSL on it */
-	RELAY_COPY,   /* recv and send */
-	RELAY_SPLICE, /* socket, pipe, socket */
+	RELAY_TLS,	 /* OpenSSL encrypts or decrypts */
+	RELAY_COPY,	 /* recv and send */
+	RELAY_SPLICE,	 /* socket, pipe, socket */
+	RELAY_KTLS_COPY, /* as these two, and the kernel encrypts or decrypts */
+	RELAY_KTLS_SPLICE,
 	RELAY_MOVER_COUNT,
 };
 
@@ -49,7 +51,8 @@ struct relay {
 	size_t passed_bytes;   /* of buf, after the head: walked over, may leave */
 	struct pipe *pipe;     /* owned; bytes on their way, instead of buf */
 	enum relay_mover mover;
-	bool body_ended; /* the walker has seen the end; anything behind it stays in buf */
+	bool long_chunks; /* a chunked body whose chunks are worth a splice */
+	bool body_ended;  /* the walker has seen the end; anything behind it stays in buf */
 	bool bad;
 	int error;	      /* -errno of a failed leg */
 	uint64_t moved_bytes; /* of the body, for the log */

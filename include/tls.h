@@ -19,6 +19,7 @@
 
 #include "buf.h"
 #include "compiler.h"
+#include "ktls.h"
 
 /* What one tls_write() takes; its records then fit one buffer with room for a close_notify. */
 #define TLS_WRITE_MAX_BYTES ((size_t)(224 * 1024))
@@ -45,11 +46,18 @@ void tls_server_free(struct tls_server *server);
 struct tls_client *tls_client_new(const char *dir, const char *host, char *error, size_t error_cap);
 void tls_client_free(struct tls_client *client);
 
+/*
+ * Lets connections from now on go over to kernel TLS, see tls_arm(); off at first. Only where
+ * tls_probe_kernel() has found it at work: the kernel looks for its module at each attempt.
+ */
+void tls_server_allow_kernel(struct tls_server *server);
+void tls_client_allow_kernel(struct tls_client *client);
+
 /* A connection on `fd` (borrowed), with buffers from `pool` (borrowed). NULL without memory. */
 struct tls *tls_accept(struct tls_server *server, int fd, struct buf_pool *pool);
 struct tls *tls_connect(struct tls_client *client, int fd, struct buf_pool *pool);
 /* Frees the connection, wiping its keys; the descriptor stays. NULL is fine. */
-void tls_free(struct tls *tls);
+void tls_conn_free(struct tls *tls);
 
 enum tls_step {
 	TLS_DONE, /* the handshake is complete; tls_has_pending() may be true already */
@@ -60,6 +68,13 @@ enum tls_step {
 };
 
 enum tls_step tls_handshake(struct tls *tls);
+
+/*
+ * After TLS_DONE, once: which directions the kernel took over goes to *ktls. Use ktls.h for these from now
+ * on, and this connection for the others; when it has both, the connection may be freed. 0, -ENOMEM or
+ * -EPROTO.
+ */
+int tls_arm(struct tls *tls, struct ktls *ktls);
 
 /* Why the last call failed, for the log; never NULL. Valid until the next call on this connection. */
 const char *tls_failure(const struct tls *tls);

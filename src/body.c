@@ -165,6 +165,13 @@ static enum body_state step(struct body *body, char c)
 	return BODY_STATE_BAD;
 }
 
+static void data_step(struct body *body, uint64_t count)
+{
+	body->remaining_bytes -= count;
+	if (body->remaining_bytes == 0)
+		body->state = BODY_DATA_CR;
+}
+
 static enum body_result chunked_walk(struct body *body, const char *buf, size_t len, size_t *used)
 {
 	size_t at = 0;
@@ -175,9 +182,7 @@ static enum body_result chunked_walk(struct body *body, const char *buf, size_t 
 			size_t data = body->remaining_bytes < left ? (size_t)body->remaining_bytes : left;
 
 			at += data;
-			body->remaining_bytes -= data;
-			if (body->remaining_bytes == 0)
-				body->state = BODY_DATA_CR;
+			data_step(body, data);
 			continue;
 		}
 		body->state = (uint8_t)step(body, buf[at]);
@@ -211,13 +216,27 @@ enum body_result body_walk(struct body *body, const char *buf, size_t len, size_
 
 uint64_t body_blind_bytes(const struct body *body)
 {
-	if (body->framing == HTTP_FRAMING_CLOSE)
+	switch (body->framing) {
+	case HTTP_FRAMING_CLOSE:
 		return UINT64_MAX;
-	return body->framing == HTTP_FRAMING_LENGTH ? body->remaining_bytes : 0;
+	case HTTP_FRAMING_LENGTH:
+		return body->remaining_bytes;
+	case HTTP_FRAMING_CHUNKED:
+		return body->state == BODY_DATA ? body->remaining_bytes : 0;
+	case HTTP_FRAMING_NONE:
+		break;
+	}
+	return 0;
 }
 
 void body_skip(struct body *body, uint64_t count)
 {
+	uint64_t blind = body_blind_bytes(body);
+
+	if (count > blind)
+		count = blind;
 	if (body->framing == HTTP_FRAMING_LENGTH)
-		body->remaining_bytes -= count < body->remaining_bytes ? count : body->remaining_bytes;
+		body->remaining_bytes -= count;
+	else if (body->framing == HTTP_FRAMING_CHUNKED && count > 0)
+		data_step(body, count);
 }

@@ -30,6 +30,7 @@
 #include "pki.h"
 #include "state.h"
 #include "tls.h"
+#include "tls_probe.h"
 #include "token.h"
 #include "welcome.h"
 #include "worker.h"
@@ -37,6 +38,9 @@
 /* How often a certificate's end is looked at. */
 #define RENEWAL_CHECK_SECONDS 3600
 #define DRAIN_TICK_MS	      50
+/* A certificate that is not ours to renew: time enough to have a new one made. */
+#define CERT_WARNING_DAYS 30
+#define DAY_SECONDS	  86400
 
 /* Everything that lives as long as the command. */
 struct serve {
@@ -44,6 +48,8 @@ struct serve {
 	char state_dir[3072];
 	struct pki_paths pki;
 	const char *cert_file, *key_file; /* borrowed from config or pki */
+	time_t cert_loaded_s;
+	int cert_days, cert_days_told; /* left when it was loaded, and by the last warning */
 	struct token_set tokens;
 	bool tokens_are_new;
 	char new_token[TOKEN_GENERATED_BYTES];
@@ -54,6 +60,7 @@ struct serve {
 	struct worker *workers; /* owned */
 	unsigned workers_count;
 	const struct event_ops *event_ops;
+	bool kernel_tls; /* connections go over to the kernel */
 	struct admin admin;
 	int signal_fd; /* owned */
 	char error[1024];
@@ -203,6 +210,29 @@ static int choose_event(struct serve *serve)
 	return 0;
 }
 
+/* Kernel TLS where it works, or as --ktls says. */
+static int choose_ktls(struct serve *serve)
+{
+	char reason[256];
+
+	if (serve->config.ktls == CONFIG_KTLS_OFF || (!serve->tls && !serve->engine.tls))
+		return 0;
+	serve->kernel_tls = tls_probe_kernel(reason, sizeof(reason));
+	if (serve->kernel_tls) {
+		if (serve->tls)
+			tls_server_allow_kernel(serve->tls);
+		if (serve->engine.tls)
+			tls_client_allow_kernel(serve->engine.tls);
+		return 0;
+	}
+	if (serve->config.ktls == CONFIG_KTLS_ON) {
+		snprintf(serve->error, sizeof(serve->error), "--ktls on: %s; or use --ktls auto", reason);
+		return -ENOTSUP;
+	}
+	log_info("TLS stays in userspace: %s ('headgate check' tells more)", reason);
+	return 0;
+}
+
 /* The engine need not run yet, but its user wants to know now. */
 static void report_engine(const struct serve *serve)
 {
@@ -216,6 +246,54 @@ static void report_engine(const struct serve *serve)
 		return;
 	engine_trouble(&serve->engine, false, result, NULL, text, sizeof(text));
 	log_warn("%s; every request tries again", text);
+}
+
+/* Nobody but its owner can renew a given certificate. Each number of days is told once. */
+static void warn_certificate(struct serve *serve, time_t now)
+{
+	int days = serve->cert_days - (int)((now - serve->cert_loaded_s) / DAY_SECONDS);
+	const char *remedy = "put a new one there and send SIGHUP";
+
+	if (!serve->tls || own_certificate(serve) || days >= CERT_WARNING_DAYS ||
+	    days == serve->cert_days_told)
+		return;
+	serve->cert_days_told = days;
+	if (days < 0)
+		log_warn("%s: the certificate has expired, clients refuse it; %s", serve->cert_file, remedy);
+	else if (days == 0)
+		log_warn("%s: the certificate ends within a day; %s", serve->cert_file, remedy);
+	else
+		log_warn("%s: the certificate ends in %d day%s; %s", serve->cert_file, days,
+			 days == 1 ? "" : "s", remedy);
+}
+
+/* What was loaded counts: a new file without a SIGHUP helps nobody. */
+static void note_certificate(struct serve *serve)
+{
+	char error[1024];
+
+	serve->cert_loaded_s = time(NULL);
+	serve->cert_days_told = INT_MAX;
+	if (!serve->tls || pki_days_left(serve->cert_file, serve->cert_loaded_s, &serve->cert_days, error,
+					 sizeof(error)) < 0)
+		serve->cert_days = INT_MAX;
+	warn_certificate(serve, serve->cert_loaded_s);
+}
+
+/* Works as asked, and serves nobody. */
+static void warn_tokens(const struct serve *serve)
+{
+	const char *given = serve->config.tokens_file;
+
+	if (serve->tokens.count > 0)
+		return;
+	if (given)
+		log_warn("%s: no token in it, nobody can get in; add one (headgate(8), TOKENS) and restart",
+			 given);
+	else
+		log_warn("%s/tokens: no token in it, nobody can get in; remove that file and restart, then a "
+			 "new token is made and shown",
+			 serve->state_dir);
 }
 
 static int start_workers(struct serve *serve)
@@ -268,17 +346,19 @@ static void report_ready(struct serve *serve)
 
 	for (size_t i = 0; i < serve->listeners_count; i++) {
 		listener_name(&serve->listeners[i], name, sizeof(name));
-		log_info("listening on %s, engine %s, events by %s, TLS in userspace, %u workers, %zu tokens",
-			 name, serve->config.engine.text, event_name(serve->workers[0].loop),
-			 serve->workers_count, serve->tokens.count);
+		log_info("listening on %s, engine %s, events by %s, TLS in %s, %u workers, %zu tokens", name,
+			 serve->config.engine.text, event_name(serve->workers[0].loop),
+			 serve->kernel_tls ? "the kernel" : "userspace", serve->workers_count,
+			 serve->tokens.count);
 	}
-	if (!serve->tokens_are_new)
-		return;
+	const char *ca = wants_tls(serve) && own_certificate(serve) ? serve->pki.ca : NULL;
 	size_t shown = 0;
 	while (shown + 1 < serve->listeners_count && serve->listeners[shown].address.scheme != CONFIG_TLS)
 		shown++;
-	welcome_print(stdout, &serve->listeners[shown], own_certificate(serve) ? serve->pki.ca : NULL,
-		      serve->state_dir, serve->new_token);
+	if (serve->tokens_are_new)
+		welcome_print(stdout, &serve->listeners[shown], ca, serve->state_dir, serve->new_token);
+	else if (ca)
+		welcome_print_ca(stdout, &serve->listeners[shown], ca);
 	explicit_bzero(serve->new_token, sizeof(serve->new_token));
 }
 
@@ -292,15 +372,19 @@ static void renew_certificate(struct serve *serve, bool reload)
 	if (own_certificate(serve))
 		result = pki_ensure(serve->state_dir, serve->config.sans, serve->config.sans_count,
 				    time(NULL), serve->error, sizeof(serve->error));
-	if (result == 0 && !reload)
+	if (result == 0 && !reload) {
+		warn_certificate(serve, time(NULL));
 		return;
+	}
 	if (result >= 0)
 		result = tls_server_reload(serve->tls, serve->cert_file, serve->key_file, serve->error,
 					   sizeof(serve->error));
-	if (result < 0)
+	if (result < 0) {
 		log_error("keeping the present certificate: %s", serve->error);
-	else
-		log_info("%s: new connections get this certificate from now on", serve->cert_file);
+		return;
+	}
+	log_info("%s: new connections get this certificate from now on", serve->cert_file);
+	note_certificate(serve);
 }
 
 /* The next signal within that time, 0 when none came. Answers the admin listener meanwhile. */
@@ -369,6 +453,8 @@ static int serve_prepare(struct serve *serve)
 	if (result == 0)
 		result = choose_event(serve);
 	if (result == 0)
+		result = choose_ktls(serve);
+	if (result == 0)
 		result = prepare_listeners(serve);
 	if (result == 0 && serve->config.admin.text[0])
 		result = admin_open(&serve->admin, &serve->config.admin, serve->error, sizeof(serve->error));
@@ -432,13 +518,6 @@ int cmd_serve(int argc, char **argv)
 	case CONFIG_OK:
 		break;
 	}
-	if (serve->config.ktls == CONFIG_KTLS_ON) {
-		fprintf(
-		    stderr,
-		    "headgate serve: --ktls on: this version carries TLS in userspace; use --ktls auto\n");
-		free(serve);
-		return EXIT_USAGE;
-	}
 	log_set_level(serve->config.log_level);
 	raise_file_limit(&serve->config);
 	int result = block_signals(serve);
@@ -452,6 +531,8 @@ int cmd_serve(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	report_engine(serve);
+	warn_tokens(serve);
+	note_certificate(serve);
 	report_ready(serve);
 	serve_signals(serve);
 	drain(serve);

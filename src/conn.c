@@ -98,7 +98,16 @@ static void log_exchange(const struct conn *c, const char *how)
 		 x->principal ? x->principal->name : "-", x->method_name, x->principal ? x->path : "-",
 		 x->status, c->up.moved_bytes, relay_mover_name(c->up.mover), c->down.moved_bytes,
 		 relay_mover_name(c->down.mover), timer_now_ms() - x->started_ms, *how ? " " : "", how,
-		 c->client.tls && tls_was_truncated(c->client.tls) ? " client-truncated" : "");
+		 leg_was_truncated(&c->client) ? " client-truncated" : "");
+}
+
+/* The client's leg failed in the middle of an exchange. */
+static enum conn_step client_broke(struct conn *c)
+{
+	const char *failure = leg_failure(&c->client);
+
+	log_exchange(c, failure ? failure : "the client broke off");
+	return END;
 }
 
 static enum conn_step out_of_memory(struct conn *c)
@@ -238,7 +247,7 @@ static enum conn_step state_handshake(struct conn *c)
 		break;
 	}
 	/* No TLS to speak from here on; DRAIN lets the text or the alert arrive before the close. */
-	tls_free(c->client.tls);
+	tls_conn_free(c->client.tls);
 	c->client.tls = NULL;
 	c->state = CONN_DRAIN;
 	return NEXT;
@@ -246,14 +255,29 @@ static enum conn_step state_handshake(struct conn *c)
 
 /* ---- ARM ---- */
 
-/* Kernel TLS is armed here, once it is there; userspace TLS has nothing to do. */
+/* Each direction goes over to the kernel, if it takes it; userspace TLS carries the others. */
+static int arm(struct conn *c, struct leg *leg, const char *who)
+{
+	const char *version = leg->tls ? tls_version(leg->tls) : "",
+		   *cipher = leg->tls ? tls_cipher(leg->tls) : "";
+	int result = leg_arm(leg);
+
+	if (result == 0 && *version)
+		log_debug("%s %s%s %s%s%s", c->peer, who, version, cipher, leg->ktls.sends ? " ktls-tx" : "",
+			  leg->ktls.receives ? " ktls-rx" : "");
+	return result;
+}
+
 static enum conn_step state_arm(struct conn *c)
 {
 	c->scan = (struct http_scan){0};
-	if (c->client.tls) {
-		tls_expect_secrets(c->client.tls, true);
-		log_debug("%s %s %s", c->peer, tls_version(c->client.tls), tls_cipher(c->client.tls));
+	if (arm(c, &c->client, "") < 0) {
+		const char *failure = leg_failure(&c->client);
+		log_info("%s TLS failed: %s", c->peer, failure ? failure : "out of memory");
+		return END;
 	}
+	if (c->client.tls)
+		tls_expect_secrets(c->client.tls, true);
 	deadline(c, TIMER_HEAD);
 	c->state = CONN_HEAD;
 	return NEXT;
@@ -301,8 +325,11 @@ static enum conn_step state_head(struct conn *c)
 			     EVENT_IN); /* an idle engine leg that reports anything is closed */
 			return WAIT;
 		}
-		if (n < 0)
+		if (n < 0) {
+			if (leg_failure(&c->client))
+				log_info("%s TLS failed: %s", c->peer, leg_failure(&c->client));
 			return END;
+		}
 	}
 }
 
@@ -315,6 +342,7 @@ static void remember_request(struct conn *c, const struct http_request *request)
 	x->method = request->method;
 	x->keep_alive = request->keep_alive;
 	x->expects_continue = request->expect_continue;
+	x->takes_interim = request->minor_version > 0;
 	snprintf(x->method_name, sizeof(x->method_name), "%.*s", (int)request->method_name.len,
 		 request->method_name.ptr);
 	snprintf(x->path, sizeof(x->path), "%.*s", (int)request->path.len, request->path.ptr);
@@ -524,6 +552,9 @@ static enum conn_step state_connect(struct conn *c)
 	case TLS_DONE:
 		break;
 	}
+	int armed = arm(c, &c->engine, "engine: ");
+	if (armed < 0)
+		return refuse_engine(c, 503, armed, leg_failure(&c->engine));
 	timer_stop(&c->env->timers, &c->timer);
 	c->state = CONN_EXCHANGE;
 	return NEXT;
@@ -588,8 +619,7 @@ static enum conn_step move_request(struct conn *c)
 	case RELAY_NO_MEMORY:
 		break;
 	}
-	log_exchange(c, "the client broke off");
-	return END;
+	return client_broke(c);
 }
 
 /* Where a tunnel may still open, held bytes go before the client's end: the tunnel carries both. */
@@ -611,8 +641,7 @@ static enum conn_step watch_client(struct conn *c)
 	while (!c->client.in_ended && result > 0)
 		result = hold_client_bytes(c);
 	if (result < 0 && result != -EAGAIN && result != -ENOBUFS) {
-		log_exchange(c, "the client broke off");
-		return END;
+		return client_broke(c);
 	}
 	if (result == -EAGAIN)
 		want(c, &c->client, EVENT_IN);
@@ -693,6 +722,11 @@ static enum conn_step forward_answer(struct conn *c, size_t head_bytes)
 	else if (!tunnel && !interim)
 		connection = judge_answer(c, answer);
 
+	if (interim && !c->x.takes_interim) { /* RFC 9110 15.2 */
+		c->answer->end -= head_bytes;
+		memmove(c->answer->data, c->answer->data + head_bytes, c->answer->end);
+		return NEXT;
+	}
 	struct buf *buf = buf_take(&env->bufs);
 	if (!buf)
 		return out_of_memory(c);
@@ -785,7 +819,7 @@ static enum conn_step answer_done(struct conn *c)
 /* A TLS engine's FIN without close_notify: somebody on the way may have cut the answer short. */
 static bool engine_was_truncated(const struct conn *c)
 {
-	return c->engine.tls && tls_was_truncated(c->engine.tls);
+	return leg_was_truncated(&c->engine);
 }
 
 static enum conn_step move_answer(struct conn *c)
@@ -817,8 +851,7 @@ static enum conn_step move_answer(struct conn *c)
 	case RELAY_NO_MEMORY:
 		break;
 	}
-	log_exchange(c, "the client broke off");
-	return END;
+	return client_broke(c);
 }
 
 static enum conn_step state_exchange(struct conn *c)
@@ -858,7 +891,7 @@ static enum conn_step tunnel_direction(struct conn *c, struct relay *relay, bool
 			want_hangup(c);
 		return WAIT;
 	case RELAY_ENDED:
-		if (relay->from == &c->engine && engine_was_truncated(c))
+		if (leg_was_truncated(relay->from))
 			return END;
 		result = leg_end(relay->to);
 		if (result == -EAGAIN) {
@@ -879,6 +912,20 @@ static enum conn_step tunnel_direction(struct conn *c, struct relay *relay, bool
 	return END;
 }
 
+/*
+ * Neither side may take what it got for the whole. A FIN of the client without close_notify is one of these
+ * ends: anybody on the way could have sent it.
+ */
+static enum conn_step tunnel_broke(struct conn *c)
+{
+	const char *failure = leg_failure(&c->client);
+
+	log_exchange(c, failure ? failure : "cut");
+	event_remove(c->env->loop, &c->engine_event);
+	leg_abort(&c->engine);
+	return cut(c);
+}
+
 static enum conn_step state_tunnel(struct conn *c)
 {
 	enum conn_step step = WAIT;
@@ -892,10 +939,8 @@ static enum conn_step state_tunnel(struct conn *c)
 		if (c->tunnel_down_ended && engine_is_gone(c))
 			c->tunnel_up_ended = true;
 	}
-	if (step == END) {
-		log_exchange(c, "cut");
-		return cut(c);
-	}
+	if (step == END)
+		return tunnel_broke(c);
 	if (step != WAIT || !c->tunnel_up_ended || !c->tunnel_down_ended)
 		return step;
 	log_exchange(c, "");

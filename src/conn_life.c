@@ -140,7 +140,7 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is
 
 	if (!c || (server && !tls)) {
 		free(c);
-		tls_free(tls);
+		tls_conn_free(tls);
 		close(fd);
 		return -ENOMEM;
 	}

@@ -17,6 +17,40 @@ void leg_open(struct leg *leg, int fd, struct tls *tls, bool is_unix)
 	*leg = (struct leg){.fd = fd, .tls = tls, .is_unix = is_unix};
 }
 
+int leg_arm(struct leg *leg)
+{
+	if (!leg->tls)
+		return 0;
+	int result = tls_arm(leg->tls, &leg->ktls);
+	if (result == 0 && leg->ktls.sends && leg->ktls.receives) {
+		tls_conn_free(leg->tls);
+		leg->tls = NULL;
+	}
+	return result;
+}
+
+enum leg_carrier leg_reads_by(const struct leg *leg)
+{
+	return leg->ktls.receives ? LEG_KTLS : leg->tls ? LEG_TLS : LEG_PLAIN;
+}
+
+enum leg_carrier leg_writes_by(const struct leg *leg)
+{
+	return leg->ktls.sends ? LEG_KTLS : leg->tls ? LEG_TLS : LEG_PLAIN;
+}
+
+bool leg_was_truncated(const struct leg *leg)
+{
+	return leg->ktls.truncated || (leg->tls && tls_was_truncated(leg->tls));
+}
+
+const char *leg_failure(const struct leg *leg)
+{
+	return leg->ktls.failure		    ? leg->ktls.failure
+	       : leg->tls && *tls_failure(leg->tls) ? tls_failure(leg->tls)
+						    : NULL;
+}
+
 void leg_keep_alive(int fd)
 {
 	const int on = 1, idle_seconds = 60, interval_seconds = 15, probes = 4;
@@ -29,7 +63,7 @@ void leg_keep_alive(int fd)
 
 void leg_close(struct leg *leg)
 {
-	tls_free(leg->tls);
+	tls_conn_free(leg->tls);
 	if (leg->fd >= 0)
 		close(leg->fd);
 	leg_init(leg);
@@ -48,7 +82,9 @@ void leg_abort(struct leg *leg)
 void leg_readable(struct leg *leg)
 {
 	leg->socket_empty = false;
-	if (leg->tls)
+	if (leg->ktls.receives)
+		ktls_readable(&leg->ktls);
+	else if (leg->tls)
 		tls_readable(leg->tls);
 }
 
@@ -58,7 +94,9 @@ ssize_t leg_read(struct leg *leg, void *data, size_t len)
 
 	if (leg->in_ended)
 		return 0;
-	if (leg->tls) {
+	if (leg->ktls.receives) {
+		n = ktls_read(&leg->ktls, leg->fd, data, len);
+	} else if (leg->tls) {
 		n = tls_read(leg->tls, data, len);
 	} else if (leg->socket_empty) {
 		return -EAGAIN;
@@ -80,6 +118,8 @@ ssize_t leg_splice(struct leg *leg, struct pipe *pipe, size_t len)
 {
 	if (leg->in_ended)
 		return 0;
+	if (leg->ktls.receives)
+		return ktls_splice(&leg->ktls, leg->fd, pipe, len);
 	ssize_t n = pipe_fill(pipe, leg->fd, len);
 	if (n == -ECONNRESET && leg->is_unix)
 		n = 0;
@@ -90,14 +130,14 @@ ssize_t leg_splice(struct leg *leg, struct pipe *pipe, size_t len)
 
 bool leg_has_pending(const struct leg *leg)
 {
-	return leg->tls && tls_has_pending(leg->tls);
+	return leg_reads_by(leg) == LEG_TLS && tls_has_pending(leg->tls);
 }
 
 ssize_t leg_write(struct leg *leg, const void *data, size_t len)
 {
 	ssize_t n;
 
-	if (leg->tls)
+	if (leg_writes_by(leg) == LEG_TLS)
 		return tls_write(leg->tls, data, len);
 	do
 		n = send(leg->fd, data, len, MSG_NOSIGNAL);
@@ -107,24 +147,33 @@ ssize_t leg_write(struct leg *leg, const void *data, size_t len)
 
 int leg_flush(struct leg *leg)
 {
-	return leg->tls ? tls_flush(leg->tls) : 0;
+	return leg_writes_by(leg) == LEG_TLS ? tls_flush(leg->tls) : 0;
 }
 
 int leg_end(struct leg *leg)
 {
-	int result;
+	int result = 0;
 
-	if (leg->tls)
+	switch (leg_writes_by(leg)) {
+	case LEG_TLS:
 		result = tls_end(leg->tls);
-	else
+		break;
+	case LEG_KTLS:
+		result = leg->out_ended ? 0 : ktls_close_notify(leg->fd);
+		if (result == -EAGAIN) /* it is not on its way yet */
+			return result;
+		break;
+	case LEG_PLAIN:
 		result = leg->out_ended || shutdown(leg->fd, SHUT_WR) == 0 ? 0 : -errno;
+		break;
+	}
 	leg->out_ended = true;
 	return result;
 }
 
 void leg_fin(struct leg *leg)
 {
-	if (leg->tls)
+	if (leg_writes_by(leg) != LEG_PLAIN)
 		(void)shutdown(leg->fd, SHUT_WR); /* a peer that has gone already is no matter now */
 }
 
@@ -135,12 +184,16 @@ int leg_discard(struct leg *leg, size_t limit)
 	char scratch[16384];
 
 	while (limit > 0) {
-		ssize_t n = recv(leg->fd, scratch, limit < sizeof(scratch) ? limit : sizeof(scratch),
-				 leg->is_unix ? 0 : MSG_TRUNC);
-		if (n == 0)
-			return 0;
-		if (n < 0 && errno != EINTR)
-			return -errno;
+		size_t len = limit < sizeof(scratch) ? limit : sizeof(scratch);
+		ssize_t n;
+		if (leg->ktls.receives) { /* recv(2) would stop at a control record */
+			n = ktls_read(&leg->ktls, leg->fd, scratch, len);
+		} else {
+			n = recv(leg->fd, scratch, len, leg->is_unix ? 0 : MSG_TRUNC);
+			n = n < 0 ? -errno : n;
+		}
+		if (n == 0 || (n < 0 && n != -EINTR))
+			return (int)n;
 		if (n > 0)
 			limit -= (size_t)n;
 	}

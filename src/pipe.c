@@ -80,6 +80,21 @@ ssize_t pipe_fill(struct pipe *pipe, int fd, size_t len)
 	return n;
 }
 
+int pipe_put(struct pipe *pipe, const void *data, size_t len)
+{
+	ssize_t n;
+
+	if (len > PIPE_PUT_MAX_BYTES)
+		return -EINVAL;
+	do
+		n = write(pipe->write_fd, data, len);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	pipe->used_bytes += (size_t)n;
+	return 0;
+}
+
 ssize_t pipe_drain(struct pipe *pipe, int fd, int more)
 {
 	unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0U);

@@ -11,8 +11,13 @@
  *     | our head | body, walked over | surplus |
  *      head_bytes  passed_bytes        behind the body's end, never sent
  *
- * or in `pipe`, when both legs are plain sockets and enough of the body can be moved unseen. The pipe
- * is only filled when buf is empty and the other way round, so the order of bytes is kept.
+ * or in `pipe`, when the kernel can move it (plain sockets, kernel TLS) and enough of the body may move
+ * unseen. Buf and pipe are filled only when both are empty, and the pipe leaves first, so the order of bytes
+ * is kept.
+ *
+ * The data of a long chunk is spliced, too: what stands between two chunks is read, walked over and written
+ * into the pipe behind the chunk before it, so that many chunks leave by one splice(2), and still not one
+ * byte behind the last of them.
  *
  * A buffer is filled with as many reads as give data at once, and leaves in one write: that is where the
  * CPU per GB comes from. It is never held back to be filled further.
@@ -23,17 +28,32 @@
 #include <errno.h>
 #include <string.h>
 
-/* Below this, copying is cheaper than two splices. */
-#define SPLICE_MIN_BYTES ((uint64_t)65536)
+/* Below this, copying is cheaper than two splices: so much of a body, or of a chunk, must be left to begin.
+ */
+#define SPLICE_MIN_BYTES       ((uint64_t)65536)
+#define SPLICE_CHUNK_MIN_BYTES ((uint64_t)8192)
+/* The end of a chunk, the next size line and a little data, which all travel with the size line. */
+#define FRAMING_BYTES ((size_t)32)
 /* What a read costs beside its bytes, in bytes that could be moved in that time. */
 #define READ_COST_BYTES ((size_t)512)
 
-static const char *const mover_names[] = {"tls", "copy", "splice"};
+static const char *const mover_names[] = {"tls", "copy", "splice", "ktls-copy", "ktls-splice"};
 static_assert(ARRAY_SIZE(mover_names) == RELAY_MOVER_COUNT, "one name a mover");
 
 const char *relay_mover_name(enum relay_mover mover)
 {
 	return mover_names[mover];
+}
+
+static enum relay_mover mover_of(const struct relay *relay, bool splices)
+{
+	enum leg_carrier in = leg_reads_by(relay->from), out = leg_writes_by(relay->to);
+
+	if (in == LEG_TLS || out == LEG_TLS)
+		return RELAY_TLS;
+	if (in == LEG_KTLS || out == LEG_KTLS)
+		return splices ? RELAY_KTLS_SPLICE : RELAY_KTLS_COPY;
+	return splices ? RELAY_SPLICE : RELAY_COPY;
 }
 
 void relay_init(struct relay *relay, struct leg *from, struct leg *to)
@@ -55,7 +75,7 @@ void relay_start(struct relay *relay, const struct relay_pools *pools, struct bu
 	relay_init(relay, relay->from, relay->to);
 	relay->buf = buf;
 	relay->head_bytes = buf_used(buf);
-	relay->mover = relay->from->tls || relay->to->tls ? RELAY_TLS : RELAY_COPY;
+	relay->mover = mover_of(relay, false);
 	body_init(&relay->body, framing, content_length);
 	relay->body_ended = body_is_done(&relay->body);
 }
@@ -189,31 +209,88 @@ static enum relay_result fill_buf(struct relay *relay, const struct relay_pools 
 
 static bool can_splice(const struct relay *relay, const struct relay_pools *pools)
 {
-	return pools->pipes && !relay->from->tls && !relay->to->tls && !relay->from->in_ended &&
-	       body_blind_bytes(&relay->body) >= SPLICE_MIN_BYTES;
+	uint64_t blind = body_blind_bytes(&relay->body);
+	bool chunked = relay->body.framing == HTTP_FRAMING_CHUNKED;
+	bool enough = blind >= (chunked ? SPLICE_CHUNK_MIN_BYTES : SPLICE_MIN_BYTES);
+
+	return pools->pipes && leg_reads_by(relay->from) != LEG_TLS && leg_writes_by(relay->to) != LEG_TLS &&
+	       !relay->from->in_ended && (enough || relay->long_chunks);
 }
 
-static enum relay_result fill_pipe(struct relay *relay, const struct relay_pools *pools, size_t *budget)
+/* Moves body bytes unseen into the pipe. Returns as leg_splice(). */
+static ssize_t splice_data(struct relay *relay, size_t budget)
 {
 	uint64_t blind = body_blind_bytes(&relay->body);
-	size_t limit = *budget < PIPE_BYTES ? *budget : PIPE_BYTES;
+	size_t limit = budget < PIPE_BYTES ? budget : PIPE_BYTES;
 
 	if (blind < limit)
 		limit = (size_t)blind;
-
-	if (!relay->pipe && !(relay->pipe = pipe_take(pools->pipes)))
-		return fill_buf(relay, pools, budget);
-	relay->mover = RELAY_SPLICE;
 	ssize_t n = leg_splice(relay->from, relay->pipe, limit);
-	if (n <= 0) {
-		pipe_give(pools->pipes, &relay->pipe);
-		return no_bytes(relay, n);
-	}
+	if (n <= 0)
+		return n;
+	relay->mover = mover_of(relay, true);
+	relay->long_chunks = relay->body.framing == HTTP_FRAMING_CHUNKED;
 	body_skip(&relay->body, (uint64_t)n);
 	relay->moved_bytes += (uint64_t)n;
 	relay->body_ended = body_is_done(&relay->body);
-	charge(budget, (size_t)n);
-	return RELAY_AGAIN;
+	return n;
+}
+
+/*
+ * Reads the rest of a chunk and the next size line, and puts them into the pipe. Returns as leg_read().
+ * Without room in the pipe they stay in buf, which leaves next.
+ */
+static ssize_t read_framing(struct relay *relay, const struct relay_pools *pools)
+{
+	size_t limit = (size_t)body_blind_bytes(&relay->body) + FRAMING_BYTES;
+
+	static_assert(SPLICE_CHUNK_MIN_BYTES / 4 + FRAMING_BYTES <= PIPE_PUT_MAX_BYTES,
+		      "it fits the pipe at once");
+	if (!relay->buf && !(relay->buf = buf_take(pools->bufs)))
+		return -ENOMEM;
+	ssize_t n = leg_read(relay->from, buf_tail(relay->buf), limit);
+	if (n > 0) {
+		relay->buf->end += (size_t)n;
+		walk(relay, (size_t)n);
+		if (pipe_put(relay->pipe, buf_head(relay->buf), relay->passed_bytes) == 0) {
+			relay->buf->start += relay->passed_bytes;
+			relay->passed_bytes = 0;
+		}
+	}
+	if (buf_used(relay->buf) == 0)
+		buf_give(pools->bufs, &relay->buf);
+	return n;
+}
+
+/*
+ * One splice(2) of a plain socket takes what is there; of a kTLS socket one record, and never more than a
+ * chunk. So that goes on until the socket is empty or the pipe full.
+ */
+static enum relay_result fill_pipe(struct relay *relay, const struct relay_pools *pools, size_t *budget)
+{
+	bool chunked = relay->body.framing == HTTP_FRAMING_CHUNKED;
+	bool goes_on = chunked || leg_reads_by(relay->from) == LEG_KTLS;
+	ssize_t n;
+
+	if (!relay->pipe && !(relay->pipe = pipe_take(pools->pipes)))
+		return fill_buf(relay, pools, budget);
+	do {
+		bool framing = chunked && body_blind_bytes(&relay->body) < SPLICE_CHUNK_MIN_BYTES / 4;
+		n = framing ? read_framing(relay, pools) : splice_data(relay, *budget);
+		if (n <= 0)
+			break;
+		charge(budget, (size_t)n);
+		uint64_t blind = body_blind_bytes(&relay->body);
+		if (framing && blind > 0 && blind < SPLICE_CHUNK_MIN_BYTES / 4)
+			relay->long_chunks = goes_on = false; /* copying is cheaper then */
+	} while (goes_on && !relay->buf && !relay->body_ended && *budget > 0);
+	if (relay->pipe->used_bytes > 0 || relay->buf) {
+		if (n < 0 && n != -EAGAIN && n != -EINVAL)
+			relay->error = (int)n;
+		return RELAY_AGAIN;
+	}
+	pipe_give(pools->pipes, &relay->pipe);
+	return n == -EINVAL ? fill_buf(relay, pools, budget) : no_bytes(relay, n);
 }
 
 enum relay_result relay_step(struct relay *relay, const struct relay_pools *pools, size_t budget)

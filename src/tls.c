@@ -13,55 +13,20 @@
  * A recv(2) that came up short has emptied the socket. The BIO then says "retry" without asking again
  * until tls_readable() reports a new event; interest is level-triggered, so nothing is missed.
  *
- * The kernel-TLS variant takes its place beside these functions: arm after the handshake, and where the
- * kernel has both directions this object is freed.
+ * Where the kernel may take over, OpenSSL does the handshake on the socket itself: it has to hand its keys
+ * to it, and must not have read one byte more than the handshake. tls_arm() then asks what the kernel
+ * took. For a direction that it did not take our BIO comes in; when it took both, this object is freed
+ * and ktls.c goes on.
  */
-#include "tls.h"
+#include "tls_impl.h"
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#include "file.h"
-
-/* AEAD only, cheapest first: AES-128 is enough and costs a fifth less than AES-256. */
-static const char tls12_ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-				    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-				    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-static const char tls13_ciphers[] =
-    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-
-struct tls_server {
-	pthread_mutex_t lock; /* guards ctx; held for SSL_new() only */
-	SSL_CTX *ctx;	      /* owned */
-	BIO_METHOD *bio;      /* owned */
-};
-
-struct tls_client {
-	SSL_CTX *ctx;	 /* owned */
-	BIO_METHOD *bio; /* owned */
-	char host[256];
-};
-
-struct tls {
-	SSL *ssl;	       /* owned; owns the BIO */
-	struct buf_pool *pool; /* borrowed from the worker */
-	struct buf *in;	       /* owned; records received, not yet taken by OpenSSL */
-	struct buf *out;       /* owned; records not yet sent */
-	int fd;		       /* borrowed from the leg */
-	int socket_error;      /* errno of the last failed recv or send, 0 when none */
-	bool socket_empty;     /* the last recv came up short; wait for an event */
-	bool fin;	       /* recv returned 0 */
-	bool truncated;
-	const char *failure;
-};
 
 /* ---- the BIO ---- */
 
@@ -168,7 +133,7 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
 	}
 }
 
-static BIO_METHOD *bio_method_new(void)
+BIO_METHOD *tls_bio_method_new(void)
 {
 	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "headgate");
 
@@ -180,234 +145,50 @@ static BIO_METHOD *bio_method_new(void)
 	return method;
 }
 
-/* ---- contexts ---- */
-
 /* An empty queue is the rule, and clearing an empty one costs as much as a full one. */
-static void clear_errors(void)
+void tls_clear_errors(void)
 {
 	if (ERR_peek_error())
 		ERR_clear_error();
 }
 
-/* What went wrong first: the last record only says which library noticed it ("system lib"). */
-static const char *openssl_reason(void)
-{
-	unsigned long code = ERR_peek_error();
-	const char *reason = ERR_reason_error_string(code);
-
-	if (ERR_SYSTEM_ERROR(code))
-		return strerror(ERR_GET_REASON(code));
-	switch (ERR_GET_REASON(code)) {
-	case PEM_R_NO_START_LINE:
-	case ERR_R_UNSUPPORTED:
-		return "there is none in it";
-	case ERR_R_INTERRUPTED_OR_CANCELLED: /* no_passphrase() */
-		return "it has a passphrase; 'openssl pkey -in OLD -out NEW' takes it off";
-	default:
-		return reason ? reason : "unknown error";
-	}
-}
-
-/* Nobody is there to type one, and OpenSSL would ask on the terminal. */
-static int no_passphrase(char *buf, int size, int writing, void *arg)
-{
-	(void)buf, (void)size, (void)writing, (void)arg;
-	return -1;
-}
-
-/*
- * Docker clients offer no ALPN and get none. A client that offers it gets http/1.1, or a
- * no_application_protocol alert when that is not among its offers (RFC 7301 3.2).
- */
-static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
-		       unsigned in_len, void *arg)
-{
-	static const unsigned char http11[] = "\x08http/1.1";
-
-	(void)ssl;
-	(void)arg;
-	if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, http11, sizeof(http11) - 1, in,
-				  in_len) == OPENSSL_NPN_NEGOTIATED)
-		return SSL_TLSEXT_ERR_OK;
-	return SSL_TLSEXT_ERR_ALERT_FATAL;
-}
-
-static SSL_CTX *ctx_new(const SSL_METHOD *method)
-{
-	SSL_CTX *ctx = SSL_CTX_new(method);
-
-	if (!ctx)
-		return NULL;
-	/*
-	 * No tickets and no session cache: Docker's clients never resume, tickets cost a quarter of the
-	 * handshake, and they would put control records at the head of a stream. IGNORE_UNEXPECTED_EOF
-	 * keeps the sending side alive after a FIN without close_notify; `truncated` remembers it.
-	 */
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
-				     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	/* One record a call: a flood of KeyUpdates must not hold the worker inside one SSL_read(). */
-	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
-	if (!SSL_CTX_set_num_tickets(ctx, 0) || !SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
-	    !SSL_CTX_set_cipher_list(ctx, tls12_ciphers) || !SSL_CTX_set_ciphersuites(ctx, tls13_ciphers)) {
-		SSL_CTX_free(ctx);
-		return NULL;
-	}
-	return ctx;
-}
-
-static int load_pair(SSL_CTX *ctx, const char *cert_file, const char *key_file, char *error, size_t error_cap)
-{
-	ERR_clear_error();
-	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1) {
-		snprintf(error, error_cap, "%s: cannot load a PEM certificate: %s", cert_file,
-			 openssl_reason());
-		return -EINVAL;
-	}
-	if (file_secret_check(key_file, error, error_cap) < 0)
-		return -EINVAL;
-	int loaded = SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM);
-	int reason = ERR_GET_REASON(ERR_peek_last_error());
-	bool mismatch = reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH;
-	if (loaded != 1 && !mismatch) {
-		snprintf(error, error_cap, "%s: cannot load a PEM private key: %s", key_file,
-			 openssl_reason());
-		return -EINVAL;
-	}
-	/* A key that does not fit may also have been taken in place of the certificate, which is gone then.
-	 */
-	if (loaded != 1 || SSL_CTX_check_private_key(ctx) != 1) {
-		snprintf(error, error_cap,
-			 "%s: is not the key of the certificate %s; give the pair that belongs together",
-			 key_file, cert_file);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static SSL_CTX *server_ctx_new(const char *cert_file, const char *key_file, char *error, size_t error_cap)
-{
-	SSL_CTX *ctx = ctx_new(TLS_server_method());
-
-	if (!ctx) {
-		snprintf(error, error_cap, "OpenSSL: %s", openssl_reason());
-		return NULL;
-	}
-	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
-	if (load_pair(ctx, cert_file, key_file, error, error_cap) < 0) {
-		SSL_CTX_free(ctx);
-		return NULL;
-	}
-	return ctx;
-}
-
-struct tls_server *tls_server_new(const char *cert_file, const char *key_file, char *error, size_t error_cap)
-{
-	struct tls_server *server = calloc(1, sizeof(*server));
-
-	if (!server || !(server->bio = bio_method_new())) {
-		free(server);
-		snprintf(error, error_cap, "out of memory");
-		return NULL;
-	}
-	server->ctx = server_ctx_new(cert_file, key_file, error, error_cap);
-	if (!server->ctx) {
-		BIO_meth_free(server->bio);
-		free(server);
-		return NULL;
-	}
-	pthread_mutex_init(&server->lock, NULL);
-	return server;
-}
-
-int tls_server_reload(struct tls_server *server, const char *cert_file, const char *key_file, char *error,
-		      size_t error_cap)
-{
-	SSL_CTX *ctx = server_ctx_new(cert_file, key_file, error, error_cap);
-
-	if (!ctx)
-		return -EINVAL;
-	pthread_mutex_lock(&server->lock);
-	SSL_CTX *old = server->ctx;
-	server->ctx = ctx;
-	pthread_mutex_unlock(&server->lock);
-	SSL_CTX_free(old); /* open connections hold references of their own */
-	return 0;
-}
-
-void tls_server_free(struct tls_server *server)
-{
-	if (!server)
-		return;
-	SSL_CTX_free(server->ctx);
-	BIO_meth_free(server->bio);
-	pthread_mutex_destroy(&server->lock);
-	free(server);
-}
-
-struct tls_client *tls_client_new(const char *dir, const char *host, char *error, size_t error_cap)
-{
-	struct tls_client *client = calloc(1, sizeof(*client));
-	char ca[4096], cert[4096], key[4096];
-
-	if (!client || strlen(host) >= sizeof(client->host) || strlen(dir) > sizeof(ca) - 16) {
-		free(client);
-		snprintf(error, error_cap, "%s: name is too long", dir);
-		return NULL;
-	}
-	snprintf(ca, sizeof(ca), "%s/ca.pem", dir);
-	snprintf(cert, sizeof(cert), "%s/cert.pem", dir);
-	snprintf(key, sizeof(key), "%s/key.pem", dir);
-	memcpy(client->host, host, strlen(host) + 1);
-	client->bio = bio_method_new();
-	client->ctx = ctx_new(TLS_client_method());
-	if (!client->bio || !client->ctx) {
-		snprintf(error, error_cap, "OpenSSL: %s", openssl_reason());
-		goto failed;
-	}
-	ERR_clear_error();
-	if (SSL_CTX_load_verify_locations(client->ctx, ca, NULL) != 1) {
-		snprintf(error, error_cap, "%s: cannot load the CA that signed the engine's certificate: %s",
-			 ca, openssl_reason());
-		goto failed;
-	}
-	SSL_CTX_set_verify(client->ctx, SSL_VERIFY_PEER, NULL);
-	if (load_pair(client->ctx, cert, key, error, error_cap) < 0)
-		goto failed;
-	return client;
-failed:
-	tls_client_free(client);
-	return NULL;
-}
-
-void tls_client_free(struct tls_client *client)
-{
-	if (!client)
-		return;
-	SSL_CTX_free(client->ctx);
-	BIO_meth_free(client->bio);
-	free(client);
-}
-
 /* ---- connections ---- */
 
-static struct tls *connection_new(SSL *ssl, const BIO_METHOD *method, int fd, struct buf_pool *pool)
+/* Puts our BIO in place of OpenSSL's for these directions. */
+static bool attach_bio(struct tls *tls, bool reading, bool writing)
 {
-	struct tls *tls = calloc(1, sizeof(*tls));
-	BIO *bio = ssl ? BIO_new(method) : NULL;
+	BIO *bio = BIO_new(tls->method);
 
-	if (!tls || !bio) {
-		free(tls);
-		BIO_free(bio);
+	if (!bio)
+		return false;
+	BIO_set_data(bio, tls);
+	BIO_set_init(bio, 1);
+	if (reading && writing) { /* SSL_set_bio(3): one reference does for both */
+		SSL_set_bio(tls->ssl, bio, bio);
+	} else if (reading) {
+		SSL_set0_rbio(tls->ssl, bio);
+	} else {
+		SSL_set0_wbio(tls->ssl, bio);
+	}
+	return true;
+}
+
+static struct tls *connection_new(SSL *ssl, BIO_METHOD *method, bool may_arm, int fd, struct buf_pool *pool)
+{
+	struct tls *tls = ssl ? calloc(1, sizeof(*tls)) : NULL;
+
+	if (!tls) {
 		SSL_free(ssl);
 		return NULL;
 	}
-	*tls = (struct tls){.ssl = ssl, .pool = pool, .fd = fd, .failure = ""};
-	BIO_set_data(bio, tls);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(ssl, bio, bio);
+	*tls = (struct tls){
+	    .ssl = ssl, .method = method, .pool = pool, .fd = fd, .may_arm = may_arm, .failure = ""};
+	if (may_arm)
+		SSL_set_options(ssl, SSL_OP_ENABLE_KTLS);
+	if (may_arm ? SSL_set_fd(ssl, fd) != 1 : !attach_bio(tls, true, true)) {
+		tls_conn_free(tls);
+		return NULL;
+	}
 	return tls;
 }
 
@@ -415,10 +196,11 @@ struct tls *tls_accept(struct tls_server *server, int fd, struct buf_pool *pool)
 {
 	pthread_mutex_lock(&server->lock);
 	SSL *ssl = SSL_new(server->ctx);
+	bool may_arm = server->may_arm;
 	pthread_mutex_unlock(&server->lock);
 	if (ssl)
 		SSL_set_accept_state(ssl);
-	return connection_new(ssl, server->bio, fd, pool);
+	return connection_new(ssl, server->bio, may_arm, fd, pool);
 }
 
 /* A literal address is checked against the certificate's IP names, anything else against its DNS names. */
@@ -442,10 +224,10 @@ struct tls *tls_connect(struct tls_client *client, int fd, struct buf_pool *pool
 	}
 	if (ssl)
 		SSL_set_connect_state(ssl);
-	return connection_new(ssl, client->bio, fd, pool);
+	return connection_new(ssl, client->bio, client->may_arm, fd, pool);
 }
 
-void tls_free(struct tls *tls)
+void tls_conn_free(struct tls *tls)
 {
 	if (!tls)
 		return;
@@ -475,7 +257,7 @@ static int failed(struct tls *tls, int ssl_error)
 
 enum tls_step tls_handshake(struct tls *tls)
 {
-	clear_errors();
+	tls_clear_errors();
 	tls->socket_error = 0;
 	int result = SSL_do_handshake(tls->ssl);
 	int ssl_error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, result);
@@ -491,13 +273,29 @@ enum tls_step tls_handshake(struct tls *tls)
 	int flushed = out_send(tls); /* a flight of the handshake, or the alert */
 	if (ssl_error != SSL_ERROR_NONE && !retry)
 		return TLS_FAILED;
-	if (flushed == -EAGAIN)
+	if (flushed == -EAGAIN || ssl_error == SSL_ERROR_WANT_WRITE) /* our BIO always takes a flight */
 		return TLS_WANT_WRITE;
 	if (flushed < 0) {
 		tls->failure = strerror(-flushed);
 		return TLS_FAILED;
 	}
 	return ssl_error == SSL_ERROR_NONE ? TLS_DONE : TLS_WANT_READ;
+}
+
+int tls_arm(struct tls *tls, struct ktls *ktls)
+{
+	bool sends = tls->may_arm && BIO_get_ktls_send(SSL_get_wbio(tls->ssl));
+	bool receives = tls->may_arm && BIO_get_ktls_recv(SSL_get_rbio(tls->ssl));
+	bool attach = tls->may_arm && !(sends && receives);
+
+	tls->may_arm = false;
+	*ktls = (struct ktls){.sends = sends, .receives = receives, .is_client = !SSL_is_server(tls->ssl)};
+	/* Without read-ahead the handshake ends with its last record; anything else would be lost here. */
+	if (receives && SSL_has_pending(tls->ssl)) {
+		tls->failure = "data behind the handshake in OpenSSL's buffers";
+		return -EPROTO;
+	}
+	return attach && !attach_bio(tls, !receives, !sends) ? -ENOMEM : 0;
 }
 
 void tls_expect_secrets(struct tls *tls, bool secrets)
@@ -545,7 +343,7 @@ ssize_t tls_read(struct tls *tls, void *data, size_t len)
 {
 	size_t n = 0;
 
-	clear_errors();
+	tls_clear_errors();
 	tls->socket_error = 0;
 	int done = SSL_read_ex(tls->ssl, data, len, &n);
 	int ssl_error = done == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, done);
@@ -587,7 +385,7 @@ ssize_t tls_write(struct tls *tls, const void *data, size_t len)
 		return result;
 	if (len > TLS_WRITE_MAX_BYTES)
 		len = TLS_WRITE_MAX_BYTES;
-	clear_errors();
+	tls_clear_errors();
 	if (SSL_write_ex(tls->ssl, data, len, &n) != 1)
 		return failed(tls, SSL_get_error(tls->ssl, 0));
 	result = out_send(tls);
@@ -603,10 +401,10 @@ int tls_flush(struct tls *tls)
 
 int tls_end(struct tls *tls)
 {
-	clear_errors();
+	tls_clear_errors();
 	/* 0: our close_notify is queued, the peer's has not come; that is all a half-close wants. */
 	if (!(SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(tls->ssl) < 0) {
-		clear_errors();
+		tls_clear_errors();
 		return -EPROTO;
 	}
 	return out_send(tls);

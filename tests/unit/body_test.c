@@ -242,9 +242,28 @@ Test(body, skip)
 	cr_expect_eq(body_blind_bytes(&body), UINT64_MAX);
 	body_skip(&body, 1 << 20);
 	cr_expect_not(body_is_done(&body));
-	body_init(&body, HTTP_FRAMING_CHUNKED, 0);
-	cr_expect_eq(body_blind_bytes(&body), 0);
 	body_init(&body, HTTP_FRAMING_NONE, 9);
 	cr_expect(body_is_done(&body));
+	cr_expect_eq(body_blind_bytes(&body), 0);
+}
+
+Test(body, skip_in_chunk)
+{
+	struct body body;
+	size_t used;
+
+	body_init(&body, HTTP_FRAMING_CHUNKED, 0);
+	cr_expect_eq(body_blind_bytes(&body), 0);
+	body_skip(&body, 5); /* nothing may be skipped here */
+	cr_expect_eq(body_walk(&body, "8000\r\nab", 8, &used), BODY_MORE);
+	cr_expect_eq(body_blind_bytes(&body), 0x8000 - 2);
+	body_skip(&body, 0x8000 - 3);
+	cr_expect_eq(body_blind_bytes(&body), 1);
+	body_skip(&body, 1);
+	cr_expect_eq(body_blind_bytes(&body), 0);
+	cr_expect_eq(body_walk(&body, "\r\n1\r\nx", 6, &used), BODY_MORE);
+	cr_expect_eq(body_blind_bytes(&body), 0);
+	cr_expect_eq(body_walk(&body, "\r\n0\r\n\r\nmore", 11, &used), BODY_DONE);
+	cr_expect_eq(used, 7);
 	cr_expect_eq(body_blind_bytes(&body), 0);
 }

@@ -151,7 +151,7 @@ struct end {
 
 static inline void end_close(struct end *end)
 {
-	tls_free(end->tls);
+	tls_conn_free(end->tls);
 	SSL_free(end->ssl);
 	if (end->fd >= 0)
 		close(end->fd);

@@ -422,11 +422,11 @@ TLS_TEST(free_in_the_middle)
 	(void)end_write(&rig.ends[1], data, 40000);
 	cr_assert_eq(end_read(&rig.ends[0], data, 1), 1);
 	cr_assert_geq(rig.ends[0].pool.taken_count, 1);
-	tls_free(rig.ours);
+	tls_conn_free(rig.ours);
 	rig.ends[0].tls = NULL;
 	cr_assert_eq(rig.ends[0].pool.taken_count, 0);
 	cr_assert_eq(fcntl(rig.ends[0].fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC, "the descriptor stays");
-	tls_free(NULL);
+	tls_conn_free(NULL);
 }
 
 TLS_TEST(a_peer_that_is_gone)

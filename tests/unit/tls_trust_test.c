@@ -237,7 +237,7 @@ Test(tls_trust, freeing_nothing)
 {
 	tls_server_free(NULL);
 	tls_client_free(NULL);
-	tls_free(NULL);
+	tls_conn_free(NULL);
 }
 
 /* ---- reload ---- */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ktls.h: a TCP socket whose records the kernel encrypts and decrypts (Documentation/networking/tls.rst).
+ * Data goes by plain send(2), recv(2) and splice(2); here is what does not: control records, which tell
+ * about the peer's end, its alerts and its keys, and what the kernel says about records that are broken.
+ * Who armed the socket (OpenSSL) is of no interest here. Layer 1.
+ */
+#ifndef HEADGATE_KTLS_H
+#define HEADGATE_KTLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "compiler.h"
+#include "pipe.h"
+
+/* What a direction's state is, between two calls. All zero: the kernel has neither direction. */
+struct ktls {
+	bool sends, receives;  /* the kernel has this direction */
+	bool is_client;	       /* the peer is a server: it may send session tickets */
+	bool close_notify;     /* the peer ended its direction as it should */
+	bool truncated;	       /* it did not */
+	bool is_odd;	       /* splice(2) has met something that is not data; the next read says what */
+	bool is_woken;	       /* an event said there is something, and nothing was got since */
+	bool has_watermark;    /* SO_RCVLOWAT is set, see ktls.c */
+	uint8_t ignored_count; /* harmless control records since the last data */
+	uint8_t alert_level;   /* of an alert whose second byte has not come, else 0 */
+	uint8_t message_type;  /* of the handshake message whose header is being read */
+	uint8_t message_header_bytes;
+	uint32_t message_bytes; /* left of that handshake message */
+	const char *failure;	/* static text; NULL when nothing failed */
+};
+
+/* An event reported the socket readable. */
+void ktls_readable(struct ktls *ktls);
+
+/*
+ * Reads data. Bytes; 0 at the end of the peer's direction (close_notify, or FIN alone: `truncated`);
+ * -EAGAIN; -EKEYEXPIRED when the peer has sent a KeyUpdate, which is not followed; -EPROTO for a fatal
+ * alert, a broken or a forbidden record (an alert is sent then, if the kernel sends); or -errno. Control
+ * records are handled on the way, their content passes through `data`.
+ */
+ssize_t ktls_read(struct ktls *ktls, int fd, void *data, size_t len);
+
+/*
+ * Moves data into a pipe, at least one record and up to about `len` bytes. Returns as ktls_read(), but
+ * -EINVAL when something else than data comes next: ktls_read() then has to be called.
+ */
+ssize_t ktls_splice(struct ktls *ktls, int fd, struct pipe *pipe, size_t len);
+
+/* Sends a close_notify. 0, -EAGAIN (wait until writable, call again) or -errno. */
+int ktls_close_notify(int fd);
+
+#endif

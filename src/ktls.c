@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * recvmsg(2) on such a socket returns bytes of one record type, and says which in a control message. Bytes of
+ * another type than data are fed, in whatever pieces they come, to a small parser: alerts of two bytes, and
+ * handshake messages, of which only a server's session tickets may come here; they are skipped.
+ *
+ * splice(2) gives data only. In front of anything else it fails with EINVAL each time, and so it does, but
+ * once, for a record that the kernel could not parse. Therefore after EINVAL a recvmsg(2) has to find
+ * something; if it finds nothing, the record was broken, and waiting for more would be for ever.
+ *
+ * Before Linux 6.6 the part of a record counts as readable, and a level-triggered poll would spin until the
+ * rest comes. So when an event was followed by nothing, SO_RCVLOWAT is set to one byte more than what is
+ * queued: the next event then comes with the next byte. On a newer kernel that situation does not arise.
+ *
+ * A KeyUpdate cannot be followed: kernels before 6.14 have no way to, and the secret that the next keys are
+ * made of is gone with OpenSSL's object.
+ */
+#include "ktls.h"
+
+#include <errno.h>
+#include <linux/tls.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#ifndef SOL_TLS
+#define SOL_TLS 282 /* linux/socket.h; glibc has it from 2.36 on */
+#endif
+
+/* RFC 8446 5.1, 6, 4 */
+enum record_type { RECORD_ALERT = 21, RECORD_HANDSHAKE = 22, RECORD_DATA = 23 };
+enum alert_level { ALERT_WARNING = 1, ALERT_FATAL = 2 };
+enum alert {
+	ALERT_CLOSE_NOTIFY = 0,
+	ALERT_UNEXPECTED_MESSAGE = 10,
+	ALERT_BAD_RECORD_MAC = 20,
+	ALERT_RECORD_OVERFLOW = 22,
+	ALERT_USER_CANCELED = 90,
+};
+enum message { MESSAGE_HELLO_REQUEST = 0, MESSAGE_TICKET = 4, MESSAGE_KEY_UPDATE = 24 };
+
+#define MESSAGE_HEADER_BYTES 4
+/* A ticket is at most 2^16 bytes and has a few fields around it (RFC 8446 4.6.1). */
+#define TICKET_MAX_BYTES ((uint32_t)(2 * 65536))
+/* Go's server sends one ticket, OpenSSL's two, in a record each. */
+#define IGNORED_MAX 16
+
+void ktls_readable(struct ktls *ktls)
+{
+	ktls->is_woken = true;
+}
+
+/* A record of another type than data. 0, -EAGAIN or -errno. */
+static int send_control(int fd, uint8_t type, const uint8_t *data, size_t len)
+{
+	union {
+		struct cmsghdr header; /* for its alignment */
+		char bytes[CMSG_SPACE(sizeof(uint8_t))];
+	} control = {0};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+	struct msghdr message = {.msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = control.bytes,
+				 .msg_controllen = sizeof(control.bytes)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	ssize_t n;
+
+	header->cmsg_level = SOL_TLS;
+	header->cmsg_type = TLS_SET_RECORD_TYPE;
+	header->cmsg_len = CMSG_LEN(sizeof(type));
+	memcpy(CMSG_DATA(header), &type, sizeof(type));
+	do
+		n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+int ktls_close_notify(int fd)
+{
+	const uint8_t alert[2] = {ALERT_WARNING, ALERT_CLOSE_NOTIFY};
+
+	return send_control(fd, RECORD_ALERT, alert, sizeof(alert));
+}
+
+/* The connection is lost; the peer is told why, if that can be done at once. */
+static int failed(struct ktls *ktls, int fd, enum alert description, const char *failure)
+{
+	const uint8_t alert[2] = {ALERT_FATAL, (uint8_t)description};
+
+	ktls->failure = failure;
+	if (ktls->sends)
+		(void)send_control(fd, RECORD_ALERT, alert, sizeof(alert));
+	return -EPROTO;
+}
+
+/* What recvmsg(2) and splice(2) say about a record that is none; other errors stay as they are. */
+static int read_error(struct ktls *ktls, int fd, int number)
+{
+	switch (number) {
+	case EBADMSG:
+		return failed(ktls, fd, ALERT_BAD_RECORD_MAC, "a record was forged or damaged");
+	case EMSGSIZE:
+		return failed(ktls, fd, ALERT_RECORD_OVERFLOW, "a record is too long");
+	case EINVAL:
+	case EIO:
+		return failed(ktls, fd, ALERT_UNEXPECTED_MESSAGE, "this is not TLS");
+	case EKEYEXPIRED: /* Linux 6.14 and later, after a KeyUpdate */
+		ktls->failure = "the peer has changed its keys (KeyUpdate), which kernel TLS does not follow";
+		return -EKEYEXPIRED;
+	default:
+		return -number;
+	}
+}
+
+/* 1: harmless; 0: the peer's end; negative: it is over. */
+static int take_alert(struct ktls *ktls, uint8_t description)
+{
+	uint8_t level = ktls->alert_level;
+
+	ktls->alert_level = 0;
+	if (description == ALERT_CLOSE_NOTIFY) {
+		ktls->close_notify = true;
+		return 0;
+	}
+	/* TLS 1.3 has no level; user_canceled is followed by close_notify (RFC 8446 6.1). */
+	if (level == ALERT_WARNING || description == ALERT_USER_CANCELED)
+		return 1;
+	ktls->failure = "the peer sent a fatal alert";
+	return -EPROTO;
+}
+
+/* A handshake message's header is complete. */
+static int take_message(struct ktls *ktls, int fd)
+{
+	bool ticket = ktls->message_type == MESSAGE_TICKET && ktls->message_bytes <= TICKET_MAX_BYTES;
+	bool hello_request = ktls->message_type == MESSAGE_HELLO_REQUEST && ktls->message_bytes == 0;
+
+	ktls->message_header_bytes = 0;
+	if (ktls->message_type == MESSAGE_KEY_UPDATE)
+		return read_error(ktls, fd, EKEYEXPIRED);
+	if (ktls->is_client && (ticket || hello_request))
+		return 1;
+	return failed(ktls, fd, ALERT_UNEXPECTED_MESSAGE,
+		      "the peer wants another handshake, which is refused");
+}
+
+static int take_handshake(struct ktls *ktls, int fd, const uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		if (ktls->message_header_bytes == 0 && ktls->message_bytes > 0) { /* a ticket's content */
+			size_t n = len < ktls->message_bytes ? len : ktls->message_bytes;
+			ktls->message_bytes -= (uint32_t)n;
+			data += n;
+			len -= n;
+			continue;
+		}
+		if (ktls->message_header_bytes == 0)
+			ktls->message_type = *data;
+		else
+			ktls->message_bytes = ktls->message_bytes << 8 | *data;
+		data++;
+		len--;
+		if (++ktls->message_header_bytes < MESSAGE_HEADER_BYTES)
+			continue;
+		int result = take_message(ktls, fd);
+		if (result < 0)
+			return result;
+	}
+	return 1;
+}
+
+/* Bytes of a record that is not data. 1: go on; 0: the peer's end; negative: it is over. */
+static int take_control(struct ktls *ktls, int fd, uint8_t type, const uint8_t *data, size_t len)
+{
+	int result = 1;
+
+	/* None of these records may be empty (RFC 8446 5.1), and nobody needs many of them. */
+	if (len == 0 || ++ktls->ignored_count > IGNORED_MAX)
+		return failed(ktls, fd, ALERT_UNEXPECTED_MESSAGE, "too many records without data");
+	if (type == RECORD_HANDSHAKE)
+		return take_handshake(ktls, fd, data, len);
+	if (type != RECORD_ALERT)
+		return failed(ktls, fd, ALERT_UNEXPECTED_MESSAGE, "a record of an unexpected type");
+	for (size_t i = 0; i < len && result > 0; i++) {
+		if (ktls->alert_level != 0)
+			result = take_alert(ktls, data[i]);
+		else if (data[i] != ALERT_WARNING && data[i] != ALERT_FATAL)
+			result = failed(ktls, fd, ALERT_UNEXPECTED_MESSAGE, "a malformed alert");
+		else
+			ktls->alert_level = data[i];
+	}
+	return result;
+}
+
+/*
+ * An event was about the beginning of a record; see the theory of operation. True: look once more, the rest
+ * may have come before the mark was set.
+ */
+static bool set_watermark(struct ktls *ktls, int fd)
+{
+	int queued_bytes = 0;
+
+	if (!ktls->is_woken)
+		return false;
+	ktls->is_woken = false;
+	if (ioctl(fd, FIONREAD, &queued_bytes) < 0 || queued_bytes <= 0 || queued_bytes == INT32_MAX)
+		return false;
+	queued_bytes++;
+	ktls->has_watermark =
+	    setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &queued_bytes, sizeof(queued_bytes)) == 0;
+	return true;
+}
+
+static void got_something(struct ktls *ktls, int fd)
+{
+	const int one = 1;
+
+	ktls->is_woken = false;
+	if (!ktls->has_watermark)
+		return;
+	ktls->has_watermark = false;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+}
+
+static uint8_t record_type(struct msghdr *message)
+{
+	struct cmsghdr *header = CMSG_FIRSTHDR(message);
+
+	if (header && header->cmsg_level == SOL_TLS && header->cmsg_type == TLS_GET_RECORD_TYPE)
+		return *CMSG_DATA(header);
+	return 0;
+}
+
+ssize_t ktls_read(struct ktls *ktls, int fd, void *data, size_t len)
+{
+	for (;;) {
+		union {
+			struct cmsghdr header;
+			char bytes[CMSG_SPACE(sizeof(uint8_t))];
+		} control;
+		struct iovec iov = {.iov_base = data, .iov_len = len};
+		struct msghdr message = {.msg_iov = &iov,
+					 .msg_iovlen = 1,
+					 .msg_control = control.bytes,
+					 .msg_controllen = sizeof(control.bytes)};
+		ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT);
+		int number = errno;
+
+		if (n < 0 && number == EINTR)
+			continue;
+		if (n < 0 && number == EAGAIN) {
+			if (ktls->is_odd)
+				return read_error(ktls, fd, EINVAL);
+			if (set_watermark(ktls, fd))
+				continue;
+			return -EAGAIN;
+		}
+		ktls->is_odd = false;
+		if (n < 0)
+			return read_error(ktls, fd, number);
+		got_something(ktls, fd);
+		uint8_t type = record_type(&message);
+		if (n > 0 && type == RECORD_DATA) {
+			ktls->ignored_count = 0;
+			return n;
+		}
+		if (n == 0 && type == 0) {
+			ktls->truncated = !ktls->close_notify;
+			return 0;
+		}
+		if (type == RECORD_DATA) /* an empty record: harmless by itself */
+			continue;
+		int result = take_control(ktls, fd, type, data, (size_t)n);
+		if (result <= 0)
+			return result;
+	}
+}
+
+ssize_t ktls_splice(struct ktls *ktls, int fd, struct pipe *pipe, size_t len)
+{
+	if (ktls->is_odd)
+		return -EINVAL;
+	ssize_t n = pipe_fill(pipe, fd, len);
+	if (n == -EAGAIN && pipe->used_bytes == 0 && set_watermark(ktls, fd))
+		n = pipe_fill(pipe, fd, len);
+	if (n > 0) {
+		got_something(ktls, fd);
+		ktls->ignored_count = 0;
+		return n;
+	}
+	/* Also 0: on some kernels a close_notify in front of the FIN looks like that. */
+	if (n == 0 || n == -EINVAL) {
+		ktls->is_odd = n == -EINVAL;
+		return -EINVAL;
+	}
+	return n == -EAGAIN ? n : read_error(ktls, fd, (int)-n);
+}
