@@ -163,8 +163,19 @@ static enum conn_step engine_broke(struct conn *c, int error, const char *detail
 	bool interim_left = c->x.phase != ANSWER_INTERIM || !buf_used(c->down.buf);
 	if (c->x.phase != ANSWER_BODY && interim_left)
 		return refuse_engine(c, 502, error, detail);
-	log_exchange(c, "cut: the engine did not finish its answer");
+	char how[256];
+	snprintf(how, sizeof(how), "cut: the engine did not finish its answer%s%s", detail ? ": " : "",
+		 detail ? detail : "");
+	log_exchange(c, how);
 	return cut(c);
+}
+
+/* A read of the engine's leg failed. */
+static enum conn_step engine_read_failed(struct conn *c, int error)
+{
+	const char *failure = leg_failure(&c->engine);
+
+	return failure ? engine_broke(c, 0, failure) : engine_broke(c, error, NULL);
 }
 
 /*
@@ -792,7 +803,8 @@ static enum conn_step read_answer_head(struct conn *c)
 			want(c, &c->engine, EVENT_IN);
 			return WAIT;
 		}
-		return engine_broke(c, (int)n, n == 0 ? "it closed the connection without an answer" : NULL);
+		return n == 0 ? engine_broke(c, 0, "it closed the connection without an answer")
+			      : engine_read_failed(c, (int)n);
 	}
 }
 
@@ -846,7 +858,7 @@ static enum conn_step move_answer(struct conn *c)
 	case RELAY_BAD:
 		return engine_broke(c, 0, "the chunked framing of its answer is malformed");
 	case RELAY_FROM_FAILED:
-		return engine_broke(c, c->down.error, NULL);
+		return engine_read_failed(c, c->down.error);
 	case RELAY_TO_FAILED:
 	case RELAY_NO_MEMORY:
 		break;
@@ -920,6 +932,8 @@ static enum conn_step tunnel_broke(struct conn *c)
 {
 	const char *failure = leg_failure(&c->client);
 
+	if (!failure)
+		failure = leg_failure(&c->engine);
 	log_exchange(c, failure ? failure : "cut");
 	event_remove(c->env->loop, &c->engine_event);
 	leg_abort(&c->engine);

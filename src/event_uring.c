@@ -10,14 +10,16 @@
  * nothing: the poll stays where it is, fires once at most, and is dropped. So no poll is ever
  * changed, and all that a wait has to submit goes into the io_uring_enter that also waits.
  *
- * A pending poll holds a reference to its file: without POLL_REMOVE the peer would not see the FIN
- * after close(2). event_remove() itself does not touch the ring (its queue might be full): the slot
- * goes on the list of the removed, the next wait asks the kernel to drop what is armed, and only then
- * does the slot get its new generation. Completions are told apart by their cookie:
+ * A pending poll holds a reference to its file: without a cancel the peer would not see the FIN after
+ * close(2). ASYNC_CANCEL and not POLL_REMOVE, which gives up with EALREADY on a poll that was just woken;
+ * when the bytes that woke it are gone by then, that poll would stay (io_uring/poll.c, io_poll_disarm()).
+ * event_remove() itself does not touch the ring (its queue might be full): the slot goes on the list of the
+ * removed, the next wait asks the kernel to drop what is armed, and only then does the slot get its new
+ * generation. Completions are told apart by their cookie:
  *
  *     8 bits operation (= its bit in event_source.armed) | 24 bits slot | 32 bits generation
  *
- * so at most one request is under way for each cookie, which is what POLL_REMOVE goes by.
+ * so at most one request is under way for each cookie, which is what a cancel goes by.
  *
  * An accepted connection whose listener is gone is closed here, nobody else knows of it.
  */
@@ -230,16 +232,13 @@ static bool arm_accept(struct uring_loop *uring, int fd, uint64_t user_data)
 	return true;
 }
 
-static bool cancel(struct uring_loop *uring, unsigned op, uint64_t user_data)
+static bool cancel(struct uring_loop *uring, uint64_t user_data)
 {
 	struct io_uring_sqe *sqe = submission(uring);
 
 	if (!sqe)
 		return false;
-	if (op == OP_ACCEPT)
-		io_uring_prep_cancel64(sqe, user_data, 0);
-	else
-		io_uring_prep_poll_remove(sqe, user_data);
+	io_uring_prep_cancel64(sqe, user_data, 0);
 	if (uring->ring.features & IORING_FEAT_CQE_SKIP)
 		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	sqe->user_data = cookie(OP_CANCEL, 0, 0);
@@ -258,7 +257,7 @@ static bool drop_removed(struct uring_loop *uring)
 		for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
 			if (!(entry->armed & ops[i]))
 				continue;
-			if (!cancel(uring, ops[i], cookie(ops[i], slot, entry->generation)))
+			if (!cancel(uring, cookie(ops[i], slot, entry->generation)))
 				return false;
 			entry->armed &= ~ops[i];
 		}
@@ -296,7 +295,7 @@ static bool arm_source(struct uring_loop *uring, struct event_source *source)
 			return false;
 		source->armed |= OP_ACCEPT;
 	} else if (!source->accepting && (source->armed & (OP_ACCEPT | ARMED_CANCELLING)) == OP_ACCEPT) {
-		if (!cancel(uring, OP_ACCEPT, cookie(OP_ACCEPT, slot, generation)))
+		if (!cancel(uring, cookie(OP_ACCEPT, slot, generation)))
 			return false;
 		source->armed |= ARMED_CANCELLING;
 	}

@@ -216,6 +216,29 @@ EVENT_TEST(remove, peer_sees_the_end_although_polls_were_armed)
 	cr_expect_eq(read(fds[1], &byte, 1), 0, "%s", strerror(errno));
 }
 
+/* Bytes that came and were read without the loop leave a poll that the kernel has woken, but not looked at
+ * yet. */
+EVENT_TEST(remove, peer_sees_the_end_although_a_poll_was_being_woken)
+{
+	struct probe probe;
+	int fds[2];
+	char byte;
+
+	net_tcp_pair(fds);
+	probe_add(loop, &probe, fds[0], EVENT_IN | EVENT_HANGUP);
+	cr_expect_eq(calls_in_wait(loop, &probe, 0), 0);
+	cr_expect_eq(write(fds[1], "x", 1), 1);
+	cr_assert(net_wait(fds[0], POLLIN, NET_PATIENCE_MS));
+	cr_expect_eq(read(fds[0], &byte, 1), 1);
+	event_remove(loop, &probe.source);
+	close(fds[0]);
+	cr_assert_eq(event_wait(loop, 0), 0);
+	cr_assert_eq(event_wait(loop, 0), 0);
+	cr_assert(net_wait(fds[1], POLLIN, NET_PATIENCE_MS),
+		  "the descriptor is closed, the connection is not");
+	cr_expect_eq(read(fds[1], &byte, 1), 0, "%s", strerror(errno));
+}
+
 /* ---- many ---- */
 
 enum { MANY = 5000 };

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* gate.h: headgate as a child process: its start and stop, its log, and what it costs, from /proc. */
+#ifndef GUEST_GATE_H
+#define GUEST_GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define GATE_TOKEN "hg_guest_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+struct gate_options {
+	const char *program, *ktls, *event, *mover, *dir; /* dir has the certificates and gets the log */
+	const char *engine_url, *name;
+};
+
+struct gate {
+	pid_t pid; /* 0 when it does not run */
+	int port;
+	char log_path[512];
+};
+
+/* Starts and waits until it listens. 0 or -errno, the reason on standard error. */
+int gate_start(struct gate *gate, const struct gate_options *options, uint64_t deadline_ms);
+/* SIGTERM. 0 when it exited with 0 in time; else -1, and it was killed. */
+int gate_stop(struct gate *gate, uint64_t deadline_ms);
+bool gate_is_alive(const struct gate *gate);
+
+/* Whether it was built with a sanitizer, whose memory is none of its own. */
+bool gate_is_sanitized(const struct gate *gate);
+
+/* CPU time of all its threads. */
+uint64_t gate_cpu_us(const struct gate *gate);
+uint64_t gate_rss_bytes(const struct gate *gate);
+
+struct gate_files {
+	unsigned sockets, pipes, others;
+};
+
+struct gate_files gate_files(const struct gate *gate);
+
+/* The log's present length: where to look from. */
+size_t gate_log_end(const struct gate *gate);
+/*
+ * The last line behind `from` that contains both texts (`second` may be NULL). False when there is none;
+ * gate_log_wait() waits for one.
+ */
+bool gate_log_find(const struct gate *gate, size_t from, const char *first, const char *second, char *line,
+		   size_t line_cap);
+bool gate_log_wait(const struct gate *gate, size_t from, const char *first, const char *second, char *line,
+		   size_t line_cap, uint64_t deadline_ms);
+/* Shows what is behind `from` as comments, at most the last lines of it. */
+void gate_log_show(const struct gate *gate, size_t from);
+
+#endif
