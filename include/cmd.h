@@ -10,5 +10,6 @@
 #define EXIT_USAGE 2
 
 int cmd_serve(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 
 #endif

@@ -85,8 +85,27 @@ enum config_result {
 enum config_result config_parse_serve(struct config *config, int argc, char **argv,
 				      char *(*getenv_fn)(const char *name), char *error, size_t error_cap);
 
+/* The same options, for `check`: what serves well has to pass there as it is. Only the errors' texts differ.
+ */
+enum config_result config_parse_check(struct config *config, int argc, char **argv,
+				      char *(*getenv_fn)(const char *name), char *error, size_t error_cap);
+
+/* Whether clients come by TLS on any listener: then there has to be a certificate. */
+bool config_wants_tls(const struct config *config);
+
+/* Whether anything is to be kept: with a given certificate and given tokens there is nothing. */
+bool config_needs_state(const struct config *config);
+
 /* Prints `headgate serve --help`, from the same table; fits 80 columns. */
 void config_help_serve(FILE *out);
+/* The same for `check`: the options that it looks at. */
+void config_help_check(FILE *out);
+
+/*
+ * Prints words, in lines that fit 80 columns: the first goes on in column `at`, the others are indented.
+ * Returns the column reached.
+ */
+size_t config_print_words(FILE *out, const char *text, size_t indent, size_t at);
 
 /* Prints the same table as a man page's option list (mdoc). */
 void config_man_serve(FILE *out);

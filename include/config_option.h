@@ -36,6 +36,7 @@ struct config_option {
 	size_t count_offset; /* repeatable: of the size_t that counts the values; 0 for one value */
 	unsigned min, max;   /* of a number; `max` of a repeatable option's count */
 	const char *const *words;
+	bool checked; /* `check` looks at it, too */
 };
 
 /* `serve`'s table. */

@@ -42,6 +42,16 @@ int pki_ensure(const char *state_dir, const char *const *sans, size_t sans_count
 	       size_t error_cap);
 
 /*
+ * What pki_ensure() would do, with all its checks and the same result and `error`; writes nothing and takes
+ * no lock. The directory has to be there.
+ */
+int pki_look(const char *state_dir, const char *const *sans, size_t sans_count, time_t now, char *error,
+	     size_t error_cap);
+
+/* First and last second of the life of the certificate in `cert_file`. 0 or -errno with `error`. */
+int pki_life(const char *cert_file, time_t *not_before, time_t *not_after, char *error, size_t error_cap);
+
+/*
  * The days until the certificate in `cert_file` ends (negative when it has), in *days. 0 or -errno
  * with `error`.
  */

@@ -21,6 +21,12 @@
 int state_dir_open(const char *given, char *path, size_t path_cap, char *error, size_t error_cap);
 
 /*
+ * Looks at that directory and makes nothing. 0 when it is good; 1 when it is not there and could be made;
+ * -errno with `error` where state_dir_open() would fail.
+ */
+int state_dir_look(const char *given, char *path, size_t path_cap, char *error, size_t error_cap);
+
+/*
  * Reads the token file. 0; -ENOENT when there is none; -EACCES when others can read it, -EINVAL and
  * so on with a one-line `error` that names the file, the line and the remedy (`chmod 600 FILE`).
  */
@@ -39,5 +45,13 @@ int state_tokens_create(const char *file, char secret[TOKEN_GENERATED_BYTES], ch
  */
 int state_tokens_add_original(struct token_set *set, const struct config *config, char *error,
 			      size_t error_cap);
+
+/*
+ * All tokens: --tokens, else `tokens` in `state_dir` (where config_needs_state()), and those of
+ * state_tokens_add_original(). 0; 1 when there are none and `path` is where state_tokens_create() has to make
+ * the first; -errno with `error`. `path` is "" where no file is asked for.
+ */
+int state_tokens_load(struct token_set *set, const struct config *config, const char *state_dir, char *path,
+		      size_t path_cap, char *error, size_t error_cap);
 
 #endif

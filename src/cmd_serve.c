@@ -71,23 +71,6 @@ static bool own_certificate(const struct serve *serve)
 	return !serve->config.cert_file;
 }
 
-static bool wants_tls(const struct serve *serve)
-{
-	for (size_t i = 0; i < serve->config.listen_count; i++)
-		if (serve->config.listen[i].scheme == CONFIG_TLS)
-			return true;
-	return false;
-}
-
-/* Whether anything is to be kept: with a given certificate and given tokens there is nothing. */
-static bool needs_state(const struct serve *serve)
-{
-	const struct config *config = &serve->config;
-	bool given_tokens = config->tokens_file || config->original_token || config->original_token_file;
-
-	return config->state_dir || (wants_tls(serve) && own_certificate(serve)) || !given_tokens;
-}
-
 /* State directory, certificate and its key. */
 static int prepare_certificate(struct serve *serve)
 {
@@ -95,7 +78,7 @@ static int prepare_certificate(struct serve *serve)
 	char *error = serve->error;
 	int result = 0;
 
-	if (needs_state(serve))
+	if (config_needs_state(config))
 		result = state_dir_open(config->state_dir, serve->state_dir, sizeof(serve->state_dir), error,
 					sizeof(serve->error));
 	if (result < 0)
@@ -107,7 +90,7 @@ static int prepare_certificate(struct serve *serve)
 	}
 	serve->cert_file = own_certificate(serve) ? serve->pki.cert : config->cert_file;
 	serve->key_file = own_certificate(serve) ? serve->pki.key : config->key_file;
-	if (!wants_tls(serve))
+	if (!config_wants_tls(config))
 		return 0;
 	if (own_certificate(serve)) {
 		result = pki_ensure(serve->state_dir, config->sans, config->sans_count, time(NULL), error,
@@ -122,31 +105,12 @@ static int prepare_certificate(struct serve *serve)
 /* The token file, made on the first start unless tokens come from elsewhere, and DOCKER_API_TOKEN. */
 static int prepare_tokens(struct serve *serve)
 {
-	const struct config *config = &serve->config;
 	char path[PATH_MAX];
+	int result = state_tokens_load(&serve->tokens, &serve->config, serve->state_dir, path, sizeof(path),
+				       serve->error, sizeof(serve->error));
 
-	if (!config->tokens_file && !needs_state(serve))
-		return state_tokens_add_original(&serve->tokens, config, serve->error, sizeof(serve->error)) <
-			       0
-			   ? -EINVAL
-			   : 0;
-	if (config->tokens_file)
-		strlcpy(path, config->tokens_file, sizeof(path));
-	else
-		snprintf(path, sizeof(path), "%s/tokens", serve->state_dir);
-	int result = state_tokens_read(path, &serve->tokens, serve->error, sizeof(serve->error));
-	bool missing = result == -ENOENT;
-	if (missing && config->tokens_file) {
-		snprintf(serve->error, sizeof(serve->error), "%s: no such token file", path);
+	if (result <= 0)
 		return result;
-	}
-	if (result < 0 && !missing)
-		return result;
-	result = state_tokens_add_original(&serve->tokens, config, serve->error, sizeof(serve->error));
-	if (result < 0)
-		return result;
-	if (!missing || result > 0)
-		return 0;
 	result = state_tokens_create(path, serve->new_token, serve->error, sizeof(serve->error));
 	if (result < 0)
 		return result;
@@ -351,7 +315,7 @@ static void report_ready(struct serve *serve)
 			 serve->kernel_tls ? "the kernel" : "userspace", serve->workers_count,
 			 serve->tokens.count);
 	}
-	const char *ca = wants_tls(serve) && own_certificate(serve) ? serve->pki.ca : NULL;
+	const char *ca = config_wants_tls(&serve->config) && own_certificate(serve) ? serve->pki.ca : NULL;
 	size_t shown = 0;
 	while (shown + 1 < serve->listeners_count && serve->listeners[shown].address.scheme != CONFIG_TLS)
 		shown++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * config.c: the options of `serve`, all from one table.
+ * config.c: the options of `serve`, which `check` takes as well, all from one table.
  *
  * Theory of operation. Each row names an option, how its text is read and where the value goes. Three
  * passes fill the configuration: the command line, then the environment for options that were not on
@@ -15,8 +15,6 @@
 #include "config.h"
 #include "config_option.h"
 #include "span.h"
-
-#define COMMAND "headgate serve"
 
 /* As much of a bad value as an error shows. */
 #define SHOWN_VALUE_MAX 64
@@ -33,7 +31,7 @@ static const char *const level_words[] = {"error", "warn", "info", "debug", NULL
 static const struct config_option serve_options[] = {
 	{"listen", "ADDRESS", CONFIG_VALUE_LISTEN, FIELD(listen), "Listening", "tls://:2376",
 	 .help = "where to listen: tls://HOST:PORT (an empty HOST is every address) or unix:///PATH; repeatable",
-	 .count_offset = FIELD(listen_count), .max = CONFIG_LISTEN_MAX},
+	 .count_offset = FIELD(listen_count), .max = CONFIG_LISTEN_MAX, .checked = true},
 	{"max-connections", "NUMBER", CONFIG_VALUE_NUMBER, FIELD(max_connections), "Listening", "16384",
 	 .help = "clients served at the same time; more have to wait", .min = 1, .max = 1048576},
 	{"admin", "ADDRESS", CONFIG_VALUE_ADMIN, FIELD(admin), "Listening", NULL,
@@ -42,21 +40,21 @@ static const struct config_option serve_options[] = {
 
 	{"engine", "ADDRESS", CONFIG_VALUE_ENGINE, FIELD(engine), "Docker Engine",
 	 "unix:///var/run/docker.sock",
-	 .help = "the engine behind: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT"},
+	 .help = "the engine behind: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT", .checked = true},
 	{"engine-cert-dir", "DIR", CONFIG_VALUE_TEXT, FIELD(engine_cert_dir), "Docker Engine", NULL,
-	 .help = "ca.pem, cert.pem and key.pem for an engine at tls://"},
+	 .help = "ca.pem, cert.pem and key.pem for an engine at tls://", .checked = true},
 
 	{"state", "DIR", CONFIG_VALUE_TEXT, FIELD(state_dir), "Files", NULL,
 	 .help = "where headgate keeps its CA, certificate and tokens (default: /var/lib/headgate for root, else "
-	 "$XDG_STATE_HOME/headgate)"},
+	 "$XDG_STATE_HOME/headgate)", .checked = true},
 	{"cert", "FILE", CONFIG_VALUE_TEXT, FIELD(cert_file), "Files", NULL,
-	 .help = "your own server certificate, PEM, with its chain; goes with --key"},
-	{"key", "FILE", CONFIG_VALUE_TEXT, FIELD(key_file), "Files", NULL, .help = "the private key of --cert, PEM"},
+	 .help = "your own server certificate, PEM, with its chain; goes with --key", .checked = true},
+	{"key", "FILE", CONFIG_VALUE_TEXT, FIELD(key_file), "Files", NULL, .help = "the private key of --cert, PEM", .checked = true},
 	{"san", "NAME", CONFIG_VALUE_NAME, FIELD(sans), "Files", NULL,
 	 .help = "one more host name or address for headgate's own certificate; repeatable",
-	 .count_offset = FIELD(sans_count), .max = CONFIG_SAN_MAX},
+	 .count_offset = FIELD(sans_count), .max = CONFIG_SAN_MAX, .checked = true},
 	{"tokens", "FILE", CONFIG_VALUE_TEXT, FIELD(tokens_file), "Files", NULL,
-	 .help = "the token file (default: tokens in the state directory)"},
+	 .help = "the token file (default: tokens in the state directory)", .checked = true},
 
 	{"handshake-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(handshake_timeout_ms), "Time limits", "10s",
 	 .help = "for a TLS handshake", .min = 1},
@@ -65,16 +63,16 @@ static const struct config_option serve_options[] = {
 	{"idle-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(idle_timeout_ms), "Time limits", "10m",
 	 .help = "for a connection that is kept between requests", .min = 1},
 	{"connect-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(connect_timeout_ms), "Time limits", "10s",
-	 .help = "for a connection to the engine", .min = 1},
+	 .help = "for a connection to the engine", .min = 1, .checked = true},
 	{"drain-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(drain_timeout_ms), "Time limits", "30s",
 	 .help = "for open requests to end after SIGTERM"},
 
 	{"workers", "NUMBER", CONFIG_VALUE_NUMBER, FIELD(workers), "Running", NULL,
 	 .help = "worker threads (default: one a processor)", .min = 1, .max = CONFIG_WORKERS_MAX},
 	{"event", "KIND", CONFIG_VALUE_WORD, FIELD(event), "Running", "auto",
-	 .help = "how to wait for work: auto, uring or epoll", .words = event_words},
+	 .help = "how to wait for work: auto, uring or epoll", .words = event_words, .checked = true},
 	{"ktls", "WHEN", CONFIG_VALUE_WORD, FIELD(ktls), "Running", "auto",
-	 .help = "TLS in the kernel: auto, on (do not start without) or off", .words = ktls_words},
+	 .help = "TLS in the kernel: auto, on (do not start without) or off", .words = ktls_words, .checked = true},
 	{"mover", "KIND", CONFIG_VALUE_WORD, FIELD(mover), "Running", "auto",
 	 .help = "what carries long bodies: auto, splice or copy", .words = mover_words},
 	{"log-level", "LEVEL", CONFIG_VALUE_WORD, FIELD(log_level), "Running", "info",
@@ -87,6 +85,7 @@ static const struct config_option serve_options[] = {
 /* Where the reader stands. */
 struct parse {
 	struct config *config;
+	const char *command;
 	bool given[OPTION_COUNT];
 	char *error;
 	size_t error_cap;
@@ -103,7 +102,8 @@ static enum config_result fail(struct parse *parse, const char *format, ...)
 	if (vsnprintf(what, sizeof(what), format, args) < 0)
 		what[0] = '\0';
 	va_end(args);
-	snprintf(parse->error, parse->error_cap, COMMAND ": %s; try '" COMMAND " --help'", what);
+	snprintf(parse->error, parse->error_cap, "headgate %s: %s; try 'headgate %s --help'", parse->command,
+		 what, parse->command);
 	return CONFIG_BAD;
 }
 
@@ -302,23 +302,54 @@ static enum config_result check_together(struct parse *parse)
 	return CONFIG_OK;
 }
 
-enum config_result config_parse_serve(struct config *config, int argc, char **argv,
-				      char *(*getenv_fn)(const char *name), char *error, size_t error_cap)
+static enum config_result parse_all(struct parse *parse, int argc, char **argv,
+				    char *(*getenv_fn)(const char *name))
 {
-	struct parse parse = {.config = config, .error = error, .error_cap = error_cap};
+	struct config *config = parse->config;
 	enum config_result result = CONFIG_OK;
 
 	memset(config, 0, sizeof(*config));
-	if (error_cap)
-		error[0] = '\0';
+	if (parse->error_cap)
+		parse->error[0] = '\0';
 	for (int i = 1; i < argc && result == CONFIG_OK; i++)
-		result = read_argument(&parse, argc, argv, &i);
+		result = read_argument(parse, argc, argv, &i);
 	if (result == CONFIG_OK)
-		result = fill_in(&parse, getenv_fn);
+		result = fill_in(parse, getenv_fn);
 	if (result == CONFIG_OK)
-		result = read_original(&parse, getenv_fn, "DOCKER_API_TOKEN", &config->original_token);
+		result = read_original(parse, getenv_fn, "DOCKER_API_TOKEN", &config->original_token);
 	if (result == CONFIG_OK)
 		result =
-		    read_original(&parse, getenv_fn, "DOCKER_API_TOKEN_FILE", &config->original_token_file);
-	return result == CONFIG_OK ? check_together(&parse) : result;
+		    read_original(parse, getenv_fn, "DOCKER_API_TOKEN_FILE", &config->original_token_file);
+	return result == CONFIG_OK ? check_together(parse) : result;
+}
+
+enum config_result config_parse_serve(struct config *config, int argc, char **argv,
+				      char *(*getenv_fn)(const char *name), char *error, size_t error_cap)
+{
+	struct parse parse = {.config = config, .command = "serve", .error = error, .error_cap = error_cap};
+
+	return parse_all(&parse, argc, argv, getenv_fn);
+}
+
+enum config_result config_parse_check(struct config *config, int argc, char **argv,
+				      char *(*getenv_fn)(const char *name), char *error, size_t error_cap)
+{
+	struct parse parse = {.config = config, .command = "check", .error = error, .error_cap = error_cap};
+
+	return parse_all(&parse, argc, argv, getenv_fn);
+}
+
+bool config_wants_tls(const struct config *config)
+{
+	for (size_t i = 0; i < config->listen_count; i++)
+		if (config->listen[i].scheme == CONFIG_TLS)
+			return true;
+	return false;
+}
+
+bool config_needs_state(const struct config *config)
+{
+	bool given_tokens = config->tokens_file || config->original_token || config->original_token_file;
+
+	return config->state_dir || (config_wants_tls(config) && !config->cert_file) || !given_tokens;
 }

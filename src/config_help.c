@@ -17,8 +17,7 @@ void config_environment_name(const struct config_option *option, char out[CONFIG
 	out[used] = '\0';
 }
 
-/* Prints words from column `at` on, later lines indented to `indent`; returns the column reached. */
-static size_t print_words(FILE *out, const char *text, size_t indent, size_t at)
+size_t config_print_words(FILE *out, const char *text, size_t indent, size_t at)
 {
 	while (*text) {
 		size_t length = strcspn(text, " ");
@@ -39,7 +38,7 @@ static size_t print_words(FILE *out, const char *text, size_t indent, size_t at)
 static void print_paragraph(FILE *out, const char *text, size_t indent)
 {
 	fprintf(out, "%*s", (int)indent, "");
-	print_words(out, text, indent, indent);
+	config_print_words(out, text, indent, indent);
 	fputc('\n', out);
 }
 
@@ -49,7 +48,7 @@ static void print_row(FILE *out, const char *left, const char *text, const char 
 	size_t at;
 
 	fprintf(out, "  %-*s", HELP_COLUMN - 2, left);
-	at = print_words(out, text, HELP_COLUMN, HELP_COLUMN);
+	at = config_print_words(out, text, HELP_COLUMN, HELP_COLUMN);
 	if (fallback) {
 		int length = snprintf(note, sizeof(note), "(default: %s)", fallback);
 
@@ -60,17 +59,18 @@ static void print_row(FILE *out, const char *left, const char *text, const char 
 	fputc('\n', out);
 }
 
-void config_help_serve(FILE *out)
+/* All options, or those that `check` looks at. */
+static void print_options(FILE *out, bool only_checked)
 {
 	size_t count;
 	const struct config_option *options = config_serve_options(&count);
 	const char *group = "";
 
-	fputs("Usage: headgate serve [OPTION]...\n\n", out);
-	print_paragraph(out, "Serves the Docker Engine API over TLS to clients that present a token.", 0);
 	for (size_t i = 0; i < count; i++) {
 		char left[CONFIG_NAME_CAP];
 
+		if (only_checked && !options[i].checked)
+			continue;
 		if (strcmp(group, options[i].group) != 0) {
 			group = options[i].group;
 			fprintf(out, "\n%s\n", group);
@@ -81,6 +81,20 @@ void config_help_serve(FILE *out)
 	fputs("\n", out);
 	print_row(out, "-h, --help", "this text", NULL);
 	fputs("\n", out);
+}
+
+static void print_original(FILE *out)
+{
+	fputs("\n", out);
+	print_row(out, "DOCKER_API_TOKEN", "a token with full access, named default", NULL);
+	print_row(out, "DOCKER_API_TOKEN_FILE", "a file that holds it", NULL);
+}
+
+void config_help_serve(FILE *out)
+{
+	fputs("Usage: headgate serve [OPTION]...\n\n", out);
+	print_paragraph(out, "Serves the Docker Engine API over TLS to clients that present a token.", 0);
+	print_options(out, false);
 	print_paragraph(out, "TIME is a number with ms, s, m or h after it; a number alone is seconds.", 0);
 	fputs("\nEnvironment\n", out);
 	print_paragraph(
@@ -89,9 +103,30 @@ void config_help_serve(FILE *out)
 	    "HEADGATE_HEAD_TIMEOUT and so on. The command line wins. Values of a repeatable option "
 	    "are separated by commas there. A variable that is set but empty is an error.",
 	    2);
-	fputs("\n", out);
-	print_row(out, "DOCKER_API_TOKEN", "a token with full access, named default", NULL);
-	print_row(out, "DOCKER_API_TOKEN_FILE", "a file that holds it", NULL);
+	print_original(out);
+}
+
+void config_help_check(FILE *out)
+{
+	fputs("Usage: headgate check [OPTION]...\n\n", out);
+	print_paragraph(
+	    out,
+	    "Says what 'headgate serve' would find on this host: what of TLS the kernel takes over, "
+	    "io_uring, the engine, certificate and tokens, and what to do about what is missing. "
+	    "Makes and changes nothing.",
+	    0);
+	print_options(out, true);
+	print_paragraph(out,
+			"The other options of serve are read and otherwise ignored, those in the environment "
+			"(HEADGATE_...) too: give what serve is given.",
+			0);
+	fputs("\nEnvironment\n", out);
+	print_paragraph(out, "As for serve: HEADGATE_ENGINE and so on; the command line wins.", 2);
+	print_original(out);
+	fputs("\nExit code\n", out);
+	print_row(out, "0", "ready; with TLS in userspace, too", NULL);
+	print_row(out, "1", "serve would not start, or serve nobody; the last lines say why", NULL);
+	print_row(out, "2", "an option is wrong", NULL);
 }
 
 /* Text in a manual's source: what roff would read as a command or an escape is written as a character. */

@@ -47,6 +47,7 @@ struct job {
 	time_t now;
 	X509 *ca, *cert;	    /* owned */
 	EVP_PKEY *ca_key, *key;	    /* owned */
+	bool dry;		    /* nothing is written */
 	char why[PKI_DNS_MAX + 80]; /* the reason for a new server certificate */
 	char *error;		    /* borrowed from the caller */
 	size_t error_cap;
@@ -118,7 +119,9 @@ static int bio_store(struct job *job, const char *path, BIO *bio, mode_t mode)
 	}
 	len = BIO_get_mem_data(bio, &data);
 	ret = len <= 0 ? -EIO
-		       : file_write(path, data, (size_t)len, mode, FILE_REPLACE, job->error, job->error_cap);
+	      : job->dry
+		  ? 0
+		  : file_write(path, data, (size_t)len, mode, FILE_REPLACE, job->error, job->error_cap);
 	BIO_free(bio);
 	return ret;
 }
@@ -318,7 +321,7 @@ static int names_collect(struct job *job, const char *const *sans, size_t sans_c
 
 static int job_run(struct job *job, const char *state_dir, const char *const *sans, size_t sans_count)
 {
-	int lock, ret;
+	int lock = -1, ret;
 
 	if (pki_paths(&job->paths, state_dir) < 0) {
 		snprintf(job->error, job->error_cap, "%.64s...: the path is too long", state_dir);
@@ -327,18 +330,21 @@ static int job_run(struct job *job, const char *state_dir, const char *const *sa
 	ret = names_collect(job, sans, sans_count);
 	if (ret < 0)
 		return ret;
-	lock = file_lock(state_dir, job->error, job->error_cap);
-	if (lock < 0)
-		return lock;
+	if (!job->dry) {
+		lock = file_lock(state_dir, job->error, job->error_cap);
+		if (lock < 0)
+			return lock;
+	}
 	ret = ca_ensure(job);
 	if (ret == 0)
 		ret = server_ensure(job);
-	close(lock);
+	if (lock >= 0)
+		close(lock);
 	return ret;
 }
 
-int pki_ensure(const char *state_dir, const char *const *sans, size_t sans_count, time_t now, char *error,
-	       size_t error_cap)
+static int run(bool dry, const char *state_dir, const char *const *sans, size_t sans_count, time_t now,
+	       char *error, size_t error_cap)
 {
 	struct job *job = calloc(1, sizeof(*job));
 	int ret = -ENOMEM;
@@ -346,6 +352,7 @@ int pki_ensure(const char *state_dir, const char *const *sans, size_t sans_count
 	if (job)
 		job->names = calloc(1, sizeof(*job->names));
 	if (job && job->names) {
+		job->dry = dry;
 		job->now = now;
 		job->error = error;
 		job->error_cap = error_cap;
@@ -366,20 +373,39 @@ int pki_ensure(const char *state_dir, const char *const *sans, size_t sans_count
 	return ret;
 }
 
-int pki_days_left(const char *cert_file, time_t now, int *days, char *error, size_t error_cap)
+int pki_ensure(const char *state_dir, const char *const *sans, size_t sans_count, time_t now, char *error,
+	       size_t error_cap)
+{
+	return run(false, state_dir, sans, sans_count, now, error, error_cap);
+}
+
+int pki_look(const char *state_dir, const char *const *sans, size_t sans_count, time_t now, char *error,
+	     size_t error_cap)
+{
+	return run(true, state_dir, sans, sans_count, now, error, error_cap);
+}
+
+int pki_life(const char *cert_file, time_t *not_before, time_t *not_after, char *error, size_t error_cap)
 {
 	X509 *cert = NULL;
-	time_t not_before, not_after, left, whole;
 	int ret = cert_load(cert_file, 0, &cert, error, error_cap);
 
 	if (ret < 0)
 		return ret;
-	ret = pki_cert_times(cert, &not_before, &not_after);
+	ret = pki_cert_times(cert, not_before, not_after);
 	X509_free(cert);
-	if (ret < 0) {
+	if (ret < 0)
 		snprintf(error, error_cap, "%s: its dates cannot be read", cert_file);
+	return ret;
+}
+
+int pki_days_left(const char *cert_file, time_t now, int *days, char *error, size_t error_cap)
+{
+	time_t not_before, not_after, left, whole;
+	int ret = pki_life(cert_file, &not_before, &not_after, error, error_cap);
+
+	if (ret < 0)
 		return ret;
-	}
 	left = not_after - now;
 	whole = left / DAY_S;
 	/* Rounded down also below zero: one that ended an hour ago has -1 days left and not 0. */

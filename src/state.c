@@ -3,6 +3,7 @@
 #include "state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -133,6 +134,50 @@ int state_dir_open(const char *given, char *path, size_t path_cap, char *error, 
 				 "%s: cannot make the directory: %m; give another with --state DIR", path);
 			return ret;
 		}
+	}
+	return dir_check(path, error, error_cap);
+}
+
+/* Whether mkdir -p could make it: the nearest directory that is there is asked. `path` is restored. */
+static int dir_could_be_made(char *path, char *error, size_t error_cap)
+{
+	for (size_t end = strlen(path); end > 0; end--) {
+		struct stat st;
+		char kept = path[end];
+		const char *parent = end > 1 ? path : "/";
+		int ret;
+
+		if (end > 1 && kept != '/')
+			continue;
+		if (end > 1)
+			path[end] = '\0';
+		ret = stat(parent, &st) < 0 ? -errno : 0;
+		if (ret == 0 && !S_ISDIR(st.st_mode))
+			ret = -ENOTDIR;
+		if (ret == 0 && faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) < 0)
+			ret = -errno;
+		path[end] = kept;
+		if (ret == -ENOENT)
+			continue;
+		if (ret < 0)
+			snprintf(error, error_cap,
+				 "%s: cannot make the directory: %s; give another with --state DIR", path,
+				 strerror(-ret));
+		return ret;
+	}
+	return -ENOENT;
+}
+
+int state_dir_look(const char *given, char *path, size_t path_cap, char *error, size_t error_cap)
+{
+	struct stat st;
+	int ret = dir_choose(given, path, path_cap, error, error_cap);
+
+	if (ret < 0)
+		return ret;
+	if (stat(path, &st) < 0 && errno == ENOENT) {
+		ret = dir_could_be_made(path, error, error_cap);
+		return ret < 0 ? ret : 1;
 	}
 	return dir_check(path, error, error_cap);
 }
@@ -283,4 +328,35 @@ int state_tokens_add_original(struct token_set *set, const struct config *config
 			   error_cap);
 	file_text_fini(&text);
 	return ret;
+}
+
+int state_tokens_load(struct token_set *set, const struct config *config, const char *state_dir, char *path,
+		      size_t path_cap, char *error, size_t error_cap)
+{
+	bool missing;
+	int ret, n;
+
+	path[0] = '\0';
+	if (!config->tokens_file && !config_needs_state(config)) {
+		ret = state_tokens_add_original(set, config, error, error_cap);
+		return ret < 0 ? ret : 0;
+	}
+	n = snprintf(path, path_cap, "%s%s", config->tokens_file ? config->tokens_file : state_dir,
+		     config->tokens_file ? "" : "/tokens");
+	if (n < 0 || (size_t)n >= path_cap) {
+		snprintf(error, error_cap, "%.64s...: the path is too long", path);
+		return -ENAMETOOLONG;
+	}
+	ret = state_tokens_read(path, set, error, error_cap);
+	missing = ret == -ENOENT;
+	if (missing && config->tokens_file) {
+		snprintf(error, error_cap, "%s: no such token file", path);
+		return ret;
+	}
+	if (ret < 0 && !missing)
+		return ret;
+	ret = state_tokens_add_original(set, config, error, error_cap);
+	if (ret < 0)
+		return ret;
+	return missing && ret == 0 ? 1 : 0;
 }
