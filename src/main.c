@@ -21,7 +21,7 @@ static int cmd_man(int argc, char **argv);
 
 static const struct command commands[] = {
     {"serve", "the proxy: clients with a token on one side, the engine on the other", cmd_serve},
-    {"check", "says what serve would find on this host, and what to do about the rest", cmd_check},
+    {"check", "what serve would find on this host, and what to do about it", cmd_check},
     {"man-options", "the options of serve as manual page source (for the build)", cmd_man},
 };
 

@@ -46,7 +46,8 @@ printed() {
 	sed "s,$WORK/state,/var/lib/headgate,g" serve.out >second
 	"$HEADGATE_BIN" --help >help
 	"$HEADGATE_BIN" serve --help >serve-help
-	for f in first second help serve-help; do
+	"$HEADGATE_BIN" check --help >check-help
+	for f in first second help serve-help check-help; do
 		[ -s $f ]
 		is "$(awk 'length > 80' $f)" ""
 	done
