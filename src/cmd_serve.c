@@ -310,10 +310,11 @@ static void report_ready(struct serve *serve)
 
 	for (size_t i = 0; i < serve->listeners_count; i++) {
 		listener_name(&serve->listeners[i], name, sizeof(name));
-		log_info("listening on %s, engine %s, events by %s, TLS in %s, %u workers, %zu tokens", name,
+		log_info("listening on %s, engine %s, events by %s, TLS in %s, %u worker%s, %zu token%s", name,
 			 serve->config.engine.text, event_name(serve->workers[0].loop),
 			 serve->kernel_tls ? "the kernel" : "userspace", serve->workers_count,
-			 serve->tokens.count);
+			 serve->workers_count == 1 ? "" : "s", serve->tokens.count,
+			 serve->tokens.count == 1 ? "" : "s");
 	}
 	const char *ca = config_wants_tls(&serve->config) && own_certificate(serve) ? serve->pki.ca : NULL;
 	size_t shown = 0;
