@@ -5,6 +5,7 @@
  *
  *     GET /health  200 as long as the program runs
  *     GET /ready   200 when it takes new clients and the engine can be reached, else 503 with the reason
+ *     GET /metrics what was counted (counters.h), for Prometheus
  *
  * Layer 4.
  */
@@ -16,10 +17,17 @@
 
 #include "compiler.h"
 #include "config.h"
+#include "counters.h"
 #include "engine.h"
 #include "listener.h"
 
+/* Adds up everybody's counters. */
+typedef void admin_sum(void *context, uint64_t sums[COUNTER_COUNT]);
+
 struct admin {
+	const struct engine *engine; /* borrowed */
+	admin_sum *sum;
+	void *sum_context;
 	struct listener listener; /* owned */
 	int fd;			  /* to poll for reading; -1 when there is none */
 };
@@ -27,11 +35,12 @@ struct admin {
 /* No admin listener. */
 void admin_init(struct admin *admin);
 
-/* Binds and listens. 0 or -errno with a one-line `error`. */
-int admin_open(struct admin *admin, const struct config_address *address, char *error, size_t error_cap);
+/* Binds and listens; `engine` and `sum` are for the answers. 0 or -errno with a one-line `error`. */
+int admin_open(struct admin *admin, const struct config_address *address, const struct engine *engine,
+	       admin_sum *sum, void *sum_context, char *error, size_t error_cap);
 void admin_close(struct admin *admin);
 
 /* Answers one waiting connection; a slow client or engine holds the caller for two seconds at most. */
-void admin_answer(const struct admin *admin, const struct engine *engine, bool draining);
+void admin_answer(const struct admin *admin, bool draining);
 
 #endif

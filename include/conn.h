@@ -12,6 +12,7 @@
 
 #include "buf.h"
 #include "compiler.h"
+#include "counters.h"
 #include "engine.h"
 #include "event.h"
 #include "http.h"
@@ -36,6 +37,7 @@ struct conn_env {
 	struct conn_list conns;		/* every open connection */
 	struct conn_list again;		/* used up their budget, or have bytes that poll does not know of */
 	unsigned conns_count;
+	struct counters counters;
 	bool draining;		     /* no further request on kept connections */
 	struct http_request request; /* scratch: valid within one handler only */
 	struct http_answer answer;   /* scratch: valid within one handler only */

@@ -49,6 +49,7 @@ struct exchange {
 	enum answer_phase phase;
 	int interim_count;
 	int status;		       /* of the answer, for the log */
+	bool is_refused;	       /* that answer is our own */
 	size_t head_bytes;	       /* of the request's head in `held`, while it is being checked */
 	char upgrade_to[64];	       /* "" when no upgrade was asked for */
 	const struct token *principal; /* borrowed from env->tokens */
@@ -91,6 +92,8 @@ void conn_run_again_later(struct conn *c);
 
 /* Closes the engine leg; nothing happens when it is not open. */
 void conn_engine_close(struct conn *c);
+/* The same by a reset: what it got of the request or the tunnel is not the whole. */
+void conn_engine_abort(struct conn *c);
 
 /* Drops what is held of the client's bytes, wiped: there may be a token in them. */
 void conn_held_drop(struct conn *c);

@@ -24,8 +24,12 @@ void admin_init(struct admin *admin)
 	*admin = (struct admin){.fd = -1};
 }
 
-int admin_open(struct admin *admin, const struct config_address *address, char *error, size_t error_cap)
+int admin_open(struct admin *admin, const struct config_address *address, const struct engine *engine,
+	       admin_sum *sum, void *sum_context, char *error, size_t error_cap)
 {
+	admin->engine = engine;
+	admin->sum = sum;
+	admin->sum_context = sum_context;
 	int result = listener_open(&admin->listener, "--admin", address, 1, error, error_cap);
 
 	if (result == 0)
@@ -69,36 +73,48 @@ static bool read_request(int fd, struct http_request *request, char head[ADMIN_H
 
 static void send_text(int fd, int status, const char *text, bool head_only)
 {
-	char answer[1024];
+	char answer[COUNTERS_TEXT_MAX + 512];
+	/* Prometheus wants to be told the format's version; to others it says nothing. */
 	int n = snprintf(answer, sizeof(answer),
-			 "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\nConnection: "
-			 "close\r\n\r\n%s\n",
-			 status, http_status_text(status), strlen(text) + 1, head_only ? "" : text);
+			 "HTTP/1.1 %d %s\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+			 "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+			 status, http_status_text(status), strlen(text), head_only ? "" : text);
 
 	if (n > 0 && (size_t)n < sizeof(answer))
-		(void)send(fd, answer, (size_t)n - (head_only ? 1 : 0), MSG_NOSIGNAL);
+		(void)send(fd, answer, (size_t)n, MSG_NOSIGNAL);
 }
 
-static void answer_one(const struct engine *engine, int fd, bool draining)
+/* 200 or 503, the reason in `text`. */
+static int readiness(const struct admin *admin, bool draining, char *text, size_t text_cap)
 {
-	char head[ADMIN_HEAD_BYTES], text[512] = "ok";
+	if (!draining)
+		return engine_answers(admin->engine, text, text_cap) ? 200 : 503;
+	strlcpy(text, "draining", text_cap);
+	return 503;
+}
+
+static void answer_one(const struct admin *admin, int fd, bool draining)
+{
+	char head[ADMIN_HEAD_BYTES], text[COUNTERS_TEXT_MAX] = "ok";
 	struct http_request *request = calloc(1, sizeof(*request));
 	int status = 200;
 
 	if (request && !read_request(fd, request, head)) {
-		send_text(fd, 400, "not a request", false);
+		send_text(fd, 400, "not a request\n", false);
 	} else if (request) {
 		bool is_get = request->method == HTTP_GET || request->method == HTTP_HEAD;
-		bool ready = span_eq(request->path, SPAN("/ready"));
-		if (!is_get || (!ready && !span_eq(request->path, SPAN("/health")))) {
+		if (is_get && span_eq(request->path, SPAN("/ready"))) {
+			status = readiness(admin, draining, text, sizeof(text) - 1);
+		} else if (is_get && span_eq(request->path, SPAN("/metrics"))) {
+			uint64_t sums[COUNTER_COUNT] = {0};
+			admin->sum(admin->sum_context, sums);
+			status = counters_write(sums, text, sizeof(text) - 1) < 0 ? 500 : 200;
+		} else if (!is_get || !span_eq(request->path, SPAN("/health"))) {
 			status = 404;
-			strlcpy(text, "there are GET /health and GET /ready", sizeof(text));
-		} else if (ready && draining) {
-			status = 503;
-			strlcpy(text, "draining", sizeof(text));
-		} else if (ready && !engine_answers(engine, text, sizeof(text))) {
-			status = 503;
+			strlcpy(text, "there are GET /health, /ready and /metrics", sizeof(text));
 		}
+		if (text[strlen(text) - 1] != '\n')
+			strlcat(text, "\n", sizeof(text));
 		send_text(fd, status, text, request->method == HTTP_HEAD);
 	}
 	free(request);
@@ -106,7 +122,7 @@ static void answer_one(const struct engine *engine, int fd, bool draining)
 }
 
 /* One that says nothing waits beside the others, not before them. fds[0] is the listener. */
-void admin_answer(const struct admin *admin, const struct engine *engine, bool draining)
+void admin_answer(const struct admin *admin, bool draining)
 {
 	struct pollfd fds[1 + ADMIN_CLIENTS] = {{.fd = admin->fd, .events = POLLIN}};
 	uint64_t now_ms = timer_now_ms(), until_ms = now_ms + ADMIN_READ_MS;
@@ -119,7 +135,7 @@ void admin_answer(const struct admin *admin, const struct engine *engine, bool d
 		for (nfds_t i = count - 1; i > 0; i--) {
 			if (!fds[i].revents)
 				continue;
-			answer_one(engine, fds[i].fd, draining);
+			answer_one(admin, fds[i].fd, draining);
 			fds[i] = fds[--count];
 		}
 		if (fds[0].fd >= 0 && fds[0].revents) {
@@ -133,7 +149,7 @@ void admin_answer(const struct admin *admin, const struct engine *engine, bool d
 		now_ms = timer_now_ms();
 	} while (count > 1 && now_ms < until_ms);
 	while (count > 1) {
-		send_text(fds[--count].fd, 400, "not a request", false);
+		send_text(fds[--count].fd, 400, "not a request\n", false);
 		close(fds[count].fd);
 	}
 }

@@ -35,7 +35,7 @@ static const struct config_option serve_options[] = {
 	{"max-connections", "NUMBER", CONFIG_VALUE_NUMBER, FIELD(max_connections), "Listening", "16384",
 	 .help = "clients served at the same time; more have to wait", .min = 1, .max = 1048576},
 	{"admin", "ADDRESS", CONFIG_VALUE_ADMIN, FIELD(admin), "Listening", NULL,
-	 .help = "where to answer GET /health and /ready without a token: tcp://HOST:PORT or unix:///PATH "
+	 .help = "where to answer GET /health, /ready and /metrics without a token: tcp://HOST:PORT or unix:///PATH "
 	 "(default: nowhere)"},
 
 	{"engine", "ADDRESS", CONFIG_VALUE_ENGINE, FIELD(engine), "Docker Engine",

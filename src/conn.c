@@ -88,10 +88,28 @@ static void deadline(struct conn *c, enum timer_class class)
 	timer_start(&c->env->timers, &c->timer, class, timer_now_ms());
 }
 
-static void log_exchange(const struct conn *c, const char *how)
+static enum counter result_of(const struct exchange *x)
+{
+	if (x->status == 0)
+		return COUNTER_BROKEN;
+	if (!x->is_refused)
+		return COUNTER_ANSWERED;
+	if (x->status == 401)
+		return COUNTER_UNAUTHORIZED;
+	return x->status < 500 ? COUNTER_REFUSED : COUNTER_ENGINE_TROUBLE;
+}
+
+/* Counts and logs it, once: what became of the request, `how` it ended if not well. */
+static void exchange_over(struct conn *c, const char *how)
 {
 	const struct exchange *x = &c->x;
+	struct counters *counters = &c->env->counters;
 
+	counter_add(counters, result_of(x), 1);
+	counter_add(counters, COUNTER_UP_BYTES, c->up.moved_bytes);
+	counter_add(counters, COUNTER_DOWN_BYTES, c->x.is_refused ? 0 : c->down.moved_bytes);
+	if (leg_was_truncated(&c->client))
+		counter_add(counters, COUNTER_CLIENT_TRUNCATED, 1);
 	if (!log_enabled(LOG_LEVEL_INFO))
 		return;
 	log_info("%s %s %s %s %d up=%" PRIu64 "/%s down=%" PRIu64 "/%s ms=%" PRIu64 "%s%s%s", c->peer,
@@ -106,7 +124,7 @@ static enum conn_step client_broke(struct conn *c)
 {
 	const char *failure = leg_failure(&c->client);
 
-	log_exchange(c, failure ? failure : "the client broke off");
+	exchange_over(c, failure ? failure : "the client broke off");
 	return END;
 }
 
@@ -132,7 +150,8 @@ static enum conn_step refuse(struct conn *c, int status, const char *message)
 	relay_fini(&c->up, &c->env->relay_pools);
 	relay_start(&c->down, &c->env->relay_pools, buf, HTTP_FRAMING_NONE, 0);
 	c->x.status = status;
-	log_exchange(c, message);
+	c->x.is_refused = true;
+	exchange_over(c, message);
 	c->state = CONN_REPLY;
 	return NEXT;
 }
@@ -166,7 +185,7 @@ static enum conn_step engine_broke(struct conn *c, int error, const char *detail
 	char how[256];
 	snprintf(how, sizeof(how), "cut: the engine did not finish its answer%s%s", detail ? ": " : "",
 		 detail ? detail : "");
-	log_exchange(c, how);
+	exchange_over(c, how);
 	return cut(c);
 }
 
@@ -254,6 +273,7 @@ static enum conn_step state_handshake(struct conn *c)
 		break;
 	}
 	case TLS_FAILED:
+		counter_add(&c->env->counters, COUNTER_HANDSHAKES_FAILED, 1);
 		log_info("%s TLS handshake failed: %s", c->peer, tls_failure(c->client.tls));
 		break;
 	}
@@ -287,6 +307,10 @@ static enum conn_step state_arm(struct conn *c)
 		log_info("%s TLS failed: %s", c->peer, failure ? failure : "out of memory");
 		return END;
 	}
+	if (c->client.ktls.sends)
+		counter_add(&c->env->counters, COUNTER_KERNEL_SENDS, 1);
+	if (c->client.ktls.receives)
+		counter_add(&c->env->counters, COUNTER_KERNEL_RECEIVES, 1);
 	if (c->client.tls)
 		tls_expect_secrets(c->client.tls, true);
 	deadline(c, TIMER_HEAD);
@@ -584,8 +608,7 @@ static enum conn_step request_broke(struct conn *c, const char *message)
 		c->engine_end_settled = true;
 		return WAIT;
 	}
-	event_remove(c->env->loop, &c->engine_event);
-	leg_abort(&c->engine);
+	conn_engine_abort(c);
 	return refuse(c, 400, message);
 }
 
@@ -685,6 +708,7 @@ static enum conn_step open_tunnel(struct conn *c, struct buf *head, const char *
 	buf_give(&c->env->bufs, &c->held);
 	buf_give(&c->env->bufs, &c->answer);
 	c->x.phase = ANSWER_BODY;
+	counter_add(&c->env->counters, COUNTER_TUNNELS, 1);
 	c->state = CONN_TUNNEL;
 	return NEXT;
 }
@@ -811,7 +835,7 @@ static enum conn_step read_answer_head(struct conn *c)
 /* Both messages ended exactly: the way back to HEAD. Otherwise the connection ends here. */
 static enum conn_step answer_done(struct conn *c)
 {
-	log_exchange(c, "");
+	exchange_over(c, "");
 	if (!c->x.keep_engine || relay_has_surplus(&c->down) || leg_has_pending(&c->engine))
 		conn_engine_close(c);
 	relay_fini(&c->up, &c->env->relay_pools);
@@ -852,7 +876,9 @@ static enum conn_step move_answer(struct conn *c)
 		c->x.phase = ANSWER_HEAD;
 		return NEXT;
 	case RELAY_ENDED:
-		if (c->down.body.framing == HTTP_FRAMING_CLOSE && !engine_was_truncated(c))
+		if (engine_was_truncated(c))
+			counter_add(&c->env->counters, COUNTER_ENGINE_TRUNCATED, 1);
+		else if (c->down.body.framing == HTTP_FRAMING_CLOSE)
 			return answer_done(c);
 		return engine_broke(c, 0, "it ended in the middle of its answer");
 	case RELAY_BAD:
@@ -903,8 +929,11 @@ static enum conn_step tunnel_direction(struct conn *c, struct relay *relay, bool
 			want_hangup(c);
 		return WAIT;
 	case RELAY_ENDED:
-		if (leg_was_truncated(relay->from))
+		if (leg_was_truncated(relay->from)) {
+			if (relay->from == &c->engine)
+				counter_add(&c->env->counters, COUNTER_ENGINE_TRUNCATED, 1);
 			return END;
+		}
 		result = leg_end(relay->to);
 		if (result == -EAGAIN) {
 			want(c, relay->to, EVENT_OUT);
@@ -934,9 +963,8 @@ static enum conn_step tunnel_broke(struct conn *c)
 
 	if (!failure)
 		failure = leg_failure(&c->engine);
-	log_exchange(c, failure ? failure : "cut");
-	event_remove(c->env->loop, &c->engine_event);
-	leg_abort(&c->engine);
+	exchange_over(c, failure ? failure : "cut");
+	conn_engine_abort(c);
 	return cut(c);
 }
 
@@ -957,7 +985,7 @@ static enum conn_step state_tunnel(struct conn *c)
 		return tunnel_broke(c);
 	if (step != WAIT || !c->tunnel_up_ended || !c->tunnel_down_ended)
 		return step;
-	log_exchange(c, "");
+	exchange_over(c, "");
 	c->state = CONN_DRAIN;
 	return NEXT;
 }
@@ -1051,7 +1079,7 @@ enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 		return refuse(c, 408, "the request head did not arrive in time");
 	case TIMER_BODY:
 		if (c->state == CONN_EXCHANGE && c->x.phase != ANSWER_HEAD) {
-			log_exchange(c, "cut: the request body did not arrive in time");
+			exchange_over(c, "cut: the request body did not arrive in time");
 			break;
 		}
 		return refuse(c, 408, "the request body did not arrive in time");
@@ -1065,7 +1093,7 @@ enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 		return NEXT;
 	case TIMER_PROBE:
 		if (socket_is_gone(c->client.fd)) {
-			log_exchange(c, "the client has gone");
+			exchange_over(c, "the client has gone");
 			break;
 		}
 		return NEXT; /* the handler asks for the next look, if it still wants one */

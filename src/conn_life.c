@@ -18,12 +18,28 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static void count_rekeyed(struct conn *c, const struct leg *leg)
+{
+	if (leg->ktls.rekeyed)
+		counter_add(&c->env->counters, COUNTER_KEY_UPDATES, 1);
+}
+
 void conn_engine_close(struct conn *c)
 {
 	if (!leg_is_open(&c->engine))
 		return;
 	event_remove(c->env->loop, &c->engine_event);
+	count_rekeyed(c, &c->engine);
 	leg_close(&c->engine);
+}
+
+void conn_engine_abort(struct conn *c)
+{
+	if (!leg_is_open(&c->engine))
+		return;
+	event_remove(c->env->loop, &c->engine_event);
+	count_rekeyed(c, &c->engine);
+	leg_abort(&c->engine);
 }
 
 void conn_run_again_later(struct conn *c)
@@ -43,6 +59,8 @@ static void conn_free(struct conn *c)
 		TAILQ_REMOVE(&env->again, c, again_link);
 	TAILQ_REMOVE(&env->conns, c, link);
 	env->conns_count--;
+	counter_add(&env->counters, COUNTER_CLOSED, 1);
+	count_rekeyed(c, &c->client);
 	relay_fini(&c->up, &env->relay_pools);
 	relay_fini(&c->down, &env->relay_pools);
 	conn_held_drop(c);
@@ -75,6 +93,7 @@ static void client_ready(struct event_source *source, unsigned ready)
 	if (ready & EVENT_FAILED && c->want_client == EVENT_HANGUP) {
 		/* Its sending side had ended before, so no read would tell. */
 		log_info("%s has gone in the middle of %s", c->peer, c->x.path);
+		counter_add(&c->env->counters, COUNTER_BROKEN, 1);
 		conn_free(c);
 		return;
 	}
@@ -165,6 +184,7 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is
 	name_peer(c);
 	TAILQ_INSERT_TAIL(&env->conns, c, link);
 	env->conns_count++;
+	counter_add(&env->counters, COUNTER_OPENED, 1);
 	timer_start(&env->timers, &c->timer, TIMER_HANDSHAKE, timer_now_ms());
 	conn_event(c);
 	return 0;

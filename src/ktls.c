@@ -108,6 +108,7 @@ static int read_error(struct ktls *ktls, int fd, int number)
 		return failed(ktls, fd, ALERT_UNEXPECTED_MESSAGE, "this is not TLS");
 	case EKEYEXPIRED: /* Linux 6.14 and later, after a KeyUpdate */
 		ktls->failure = "the peer has changed its keys (KeyUpdate), which kernel TLS does not follow";
+		ktls->rekeyed = true;
 		return -EKEYEXPIRED;
 	default:
 		return -number;

@@ -129,6 +129,14 @@ static void raise_file_limit(const struct config *config)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void sum_counters(void *context, uint64_t sums[COUNTER_COUNT])
+{
+	const struct service *service = context;
+
+	for (unsigned i = 0; service->workers && i < service->workers_count; i++)
+		counters_sum(sums, &service->workers[i].env.counters);
+}
+
 int service_prepare(struct service *service)
 {
 	const struct config *config = &service->config;
@@ -141,7 +149,8 @@ int service_prepare(struct service *service)
 	if (result == 0)
 		result = open_listeners(service);
 	if (result == 0 && config->admin.text[0])
-		result = admin_open(&service->admin, &config->admin, service->error, sizeof(service->error));
+		result = admin_open(&service->admin, &config->admin, &service->engine, sum_counters, service,
+				    service->error, sizeof(service->error));
 	return result;
 }
 
@@ -207,7 +216,7 @@ static int next_signal(struct service *service, int timeout_ms, bool draining)
 	if (poll(fds, ARRAY_SIZE(fds), timeout_ms) <= 0)
 		return 0;
 	if (fds[1].revents)
-		admin_answer(&service->admin, &service->engine, draining);
+		admin_answer(&service->admin, draining);
 	if (!fds[0].revents || read(service->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return 0;
 	return (int)info.ssi_signo;

@@ -3,6 +3,7 @@
 #include "admin.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 
 #include "net_support.h"
 
@@ -13,6 +14,15 @@ static char dir[64], admin_path[108], engine_path[108], answer[4096];
 static struct admin admin;
 static struct engine engine;
 static struct config config;
+
+static struct counters counters[2];
+
+static void sum(void *context, uint64_t sums[COUNTER_COUNT])
+{
+	cr_assert_null(context);
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+		counters_sum(sums, &counters[i]);
+}
 
 static void setup(void)
 {
@@ -29,7 +39,8 @@ static void setup(void)
 	cr_assert_eq(config_address_parse(&config.admin, url, true, &reason), 0);
 	admin_init(&admin);
 	cr_assert_eq(admin.fd, -1);
-	cr_assert_eq(admin_open(&admin, &config.admin, error, sizeof(error)), 0, "%s", error);
+	cr_assert_eq(admin_open(&admin, &config.admin, &engine, sum, NULL, error, sizeof(error)), 0, "%s",
+		     error);
 	cr_assert_geq(admin.fd, 0);
 }
 
@@ -53,7 +64,7 @@ static int ask(const char *request, size_t len, bool draining)
 	cr_assert(net_wait(admin.fd, POLLIN, 0));
 	if (len)
 		net_send(client, request, len);
-	admin_answer(&admin, &engine, draining);
+	admin_answer(&admin, draining);
 	n = net_recv(client, answer, sizeof(answer) - 1, 100);
 	answer[n] = '\0';
 	/* With bytes unread a unix socket ends in a reset, behind the answer. */
@@ -153,9 +164,71 @@ Test(admin, ready_with_a_hanging_engine)
 	engine = unix_engine;
 }
 
+static bool has_line(const char *line)
+{
+	const char *at = strstr(body(), line);
+
+	return at && (at == body() || at[-1] == '\n') && at[strlen(line)] == '\n';
+}
+
+Test(admin, metrics)
+{
+	counter_add(&counters[0], COUNTER_OPENED, 5);
+	counter_add(&counters[1], COUNTER_OPENED, 2);
+	counter_add(&counters[1], COUNTER_CLOSED, 3);
+	counter_add(&counters[0], COUNTER_KEY_UPDATES, 1);
+	counter_add(&counters[1], COUNTER_DOWN_BYTES, UINT64_C(1) << 40);
+	cr_assert_eq(get("GET", "/metrics", true), 200, "while draining, too");
+	cr_assert_eq(strlen(body()), content_length());
+	cr_assert_not_null(strstr(answer, "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+	cr_assert(has_line("headgate_connections_open 4"), "%s", answer);
+	cr_assert(has_line("headgate_connections_total 7"), "%s", answer);
+	cr_assert(has_line("headgate_key_updates_total 1"), "%s", answer);
+	cr_assert(has_line("headgate_body_bytes_total{direction=\"down\"} 1099511627776"), "%s", answer);
+	cr_assert(has_line("headgate_requests_total{result=\"unauthorized\"} 0"), "%s", answer);
+	cr_assert_eq(body()[strlen(body()) - 1], '\n', "or Prometheus takes it for cut off");
+}
+
+/* Each metric has its HELP and TYPE once, before its first sample, and no name comes back later. */
+Test(admin, metrics_stand_together)
+{
+	char last[64] = "", seen[4096] = "", *line, *next;
+
+	cr_assert_eq(get("GET", "/metrics", false), 200);
+	for (line = strstr(answer, "\r\n\r\n") + 4; *line; line = next + 1) {
+		char name[64];
+
+		next = strchr(line, '\n');
+		cr_assert_not_null(next);
+		*next = '\0';
+		cr_assert_eq(sscanf(line, *line == '#' ? "# %*s %63s" : "%63[^{ ]", name), 1, "%s", line);
+		if (strcmp(name, last) != 0) {
+			cr_assert_eq(strncmp(line, "# HELP ", 7), 0, "%s", line);
+			cr_assert_null(strstr(seen, name), "%s again", name);
+			strlcat(seen, name, sizeof(seen));
+			strlcat(seen, "\n", sizeof(seen));
+			strlcpy(last, name, sizeof(last));
+		}
+	}
+}
+
+Test(admin, metrics_never_overflow)
+{
+	uint64_t sums[COUNTER_COUNT];
+	char text[COUNTERS_TEXT_MAX];
+
+	memset(sums, 0xff, sizeof(sums));
+	sums[COUNTER_CLOSED] = 0;
+	long whole = counters_write(sums, text, sizeof(text));
+	cr_assert_gt(whole, 0);
+	cr_assert_eq(strlen(text), (size_t)whole);
+	for (size_t cap = 1; cap <= (size_t)whole; cap += 7)
+		cr_assert_eq(counters_write(sums, text, cap), -ENOSPC, "%zu", cap);
+}
+
 Test(admin, head_has_no_body)
 {
-	static const char *const targets[] = {"/health", "/ready", "/nothing"};
+	static const char *const targets[] = {"/health", "/ready", "/metrics", "/nothing"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
 		int status = get("GET", targets[i], false);
@@ -220,7 +293,7 @@ Test(admin, a_client_that_is_gone)
 
 	net_send(client, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n", 33);
 	close(client);
-	admin_answer(&admin, &engine, false); /* no signal */
+	admin_answer(&admin, false); /* no signal */
 	cr_assert_lt(net_now_ms() - before, AT_MOST_MS);
 	cr_assert_eq(get("GET", "/health", false), 200);
 }
@@ -229,7 +302,7 @@ Test(admin, nobody_there)
 {
 	long long before = net_now_ms();
 
-	admin_answer(&admin, &engine, false);
+	admin_answer(&admin, false);
 	cr_assert_lt(net_now_ms() - before, AT_MOST_MS);
 }
 
@@ -242,7 +315,7 @@ Test(admin, over_tcp_and_closed)
 
 	cr_assert_eq(config_address_parse(&address, "tcp://127.0.0.1:0", true, &reason), 0, "%s", reason);
 	admin_init(&tcp);
-	cr_assert_eq(admin_open(&tcp, &address, error, sizeof(error)), 0, "%s", error);
+	cr_assert_eq(admin_open(&tcp, &address, &engine, sum, NULL, error, sizeof(error)), 0, "%s", error);
 	cr_assert_neq(tcp.listener.address.port, 0);
 	admin_close(&tcp);
 	cr_assert_eq(tcp.fd, -1);
@@ -255,11 +328,12 @@ Test(admin, the_error_names_its_option)
 	char error[512] = "";
 
 	admin_init(&other);
-	cr_assert_eq(admin_open(&other, &config.admin, error, sizeof(error)), -EADDRINUSE);
+	cr_assert_eq(admin_open(&other, &config.admin, &engine, sum, NULL, error, sizeof(error)),
+		     -EADDRINUSE);
 	cr_assert_eq(strncmp(error, "--admin ", 8), 0, "%s", error);
 	cr_assert_null(strstr(error, "--listen"), "%s", error);
 	cr_assert_eq(other.fd, -1);
 	admin_close(&other);
-	admin_answer(&admin, &engine, false); /* the other one's question whether anybody lives here */
+	admin_answer(&admin, false); /* the other one's question whether anybody lives here */
 	cr_assert_eq(get("GET", "/health", false), 200, "the first one is unharmed");
 }

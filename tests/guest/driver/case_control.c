@@ -134,7 +134,8 @@ static bool died_of_rekey(struct run *run, struct peer *client)
 			"a KeyUpdate breaks userspace TLS: %s", ending_name(ending)) ||
 	    !run_expect(run, ending != ENDING_NONE, "after a KeyUpdate headgate neither goes on nor closes"))
 		return true;
-	run_logged(run, "KeyUpdate");
+	if (run_logged(run, "KeyUpdate"))
+		run_counted_key_update(run);
 	return true;
 }
 

@@ -113,7 +113,7 @@ static void cut_upload(struct run *run)
 	    (client && !run_closes(run, client, "the cut upload")))
 		return;
 	if (run->test->variant == HOW_FIN)
-		run_logged(run, "client-truncated");
+		(void)(run_logged(run, "client-truncated") && run_counted_truncation(run));
 }
 
 /* While a download runs that is longer than all buffers: it goes on, or ends, and is not waited for. */
@@ -143,7 +143,7 @@ static void cut_download(struct run *run)
 			"the engine still sends"))
 		return;
 	if (run->test->variant == HOW_FIN)
-		run_logged(run, "client-truncated");
+		(void)(run_logged(run, "client-truncated") && run_counted_truncation(run));
 }
 
 /* In a tunnel. After FIN the engine's output may still come, or not; but the engine learns of it. */
@@ -177,7 +177,7 @@ static void cut_tunnel(struct run *run)
 	    (client && !run_closes(run, client, "the cut tunnel")))
 		return;
 	if (run->test->variant == HOW_FIN)
-		run_logged(run, "client-truncated");
+		(void)(run_logged(run, "client-truncated") && run_counted_truncation(run));
 }
 
 /* On a connection that waits for a request, and for the rest of one. */

@@ -54,7 +54,7 @@ static void rekey_answer(struct run *run)
 		       ending_name(client->ending)) &&
 	    run_expect(run, head_status(&head) != 200 || client->ending != ENDING_CLEAN,
 		       "a cut answer ends as if it were whole"))
-		run_logged(run, "KeyUpdate");
+		(void)(run_logged(run, "KeyUpdate") && run_counted_key_update(run));
 }
 
 /* The engine breaks off in the middle of its answer: by FIN (1) or by reset (2). */

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,13 +26,14 @@
 
 static void become_gate(const struct gate_options *options, const char *log_path)
 {
-	char cert[512], key[512], client[512];
+	char cert[512], key[512], client[512], admin[512];
 	int fd = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
 	int null = open("/dev/null", O_RDWR);
 
 	snprintf(cert, sizeof(cert), "%s/gate.pem", options->dir);
 	snprintf(key, sizeof(key), "%s/gate.key", options->dir);
 	snprintf(client, sizeof(client), "%s/client", options->dir);
+	snprintf(admin, sizeof(admin), "unix://%s/%s.admin", options->dir, options->name);
 	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
 		_exit(126);
 	if (null >= 0)
@@ -39,9 +42,10 @@ static void become_gate(const struct gate_options *options, const char *log_path
 	bool tls = strncmp(options->engine_url, "tls://", 6) == 0;
 	/* The last two only where they mean something: headgate refuses them otherwise. */
 	execl(options->program, options->program, "serve", "--listen", "tls://127.0.0.1:0", "--engine",
-	      options->engine_url, "--cert", cert, "--key", key, "--workers", "1", "--event", options->event,
-	      "--ktls", options->ktls, "--mover", options->mover, "--log-level", "debug", "--drain-timeout",
-	      "1s", tls ? "--engine-cert-dir" : (char *)NULL, client, (char *)NULL);
+	      options->engine_url, "--cert", cert, "--key", key, "--workers", "1", "--admin", admin,
+	      "--event", options->event, "--ktls", options->ktls, "--mover", options->mover, "--log-level",
+	      "debug", "--drain-timeout", "1s", tls ? "--engine-cert-dir" : (char *)NULL, client,
+	      (char *)NULL);
 	fprintf(stderr, "driver: cannot run %s: %s\n", options->program, strerror(errno));
 	_exit(127);
 }
@@ -53,6 +57,8 @@ int gate_start(struct gate *gate, const struct gate_options *options, uint64_t d
 
 	*gate = (struct gate){0};
 	snprintf(gate->log_path, sizeof(gate->log_path), "%s/%s.log", options->dir, options->name);
+	snprintf(gate->admin_path, sizeof(gate->admin_path), "%.60s/%.30s.admin", options->dir,
+		 options->name);
 	(void)unlink(gate->log_path); /* an earlier one's says that it listens */
 	(void)fflush(NULL);
 	pid_t pid = fork();
@@ -166,6 +172,31 @@ struct gate_files gate_files(const struct gate *gate)
 	if (dir)
 		(void)closedir(dir);
 	return files;
+}
+
+bool gate_metric(const struct gate *gate, const char *name, uint64_t *value)
+{
+	static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char answer[8192], line[128];
+	size_t used = 0;
+	ssize_t n = -1;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", gate->admin_path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)(void *)&address, sizeof(address)) == 0 &&
+	    send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) == sizeof(request) - 1)
+		while (used < sizeof(answer) - 1 &&
+		       (n = recv(fd, answer + used, sizeof(answer) - 1 - used, 0)) > 0)
+			used += (size_t)n;
+	if (fd >= 0)
+		close(fd);
+	answer[used] = '\0';
+	snprintf(line, sizeof(line), "\n%s ", name);
+	const char *at = n == 0 ? strstr(answer, line) : NULL;
+	if (at)
+		*value = strtoull(at + strlen(line), NULL, 10);
+	return at != NULL;
 }
 
 /* ---- its log ---- */

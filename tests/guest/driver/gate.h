@@ -19,6 +19,8 @@ struct gate {
 	pid_t pid; /* 0 when it does not run */
 	int port;
 	char log_path[512];
+	char admin_path[108];
+	uint64_t key_updates, truncations; /* as they were when last looked at */
 };
 
 /* Starts and waits until it listens. 0 or -errno, the reason on standard error. */
@@ -39,6 +41,9 @@ struct gate_files {
 };
 
 struct gate_files gate_files(const struct gate *gate);
+
+/* What GET /metrics says of `name`, labels and all. False when it does not. */
+bool gate_metric(const struct gate *gate, const char *name, uint64_t *value);
 
 /* The log's present length: where to look from. */
 size_t gate_log_end(const struct gate *gate);

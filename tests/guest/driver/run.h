@@ -160,6 +160,9 @@ bool run_carried(struct run *run, const struct peer *client, uint64_t up_bytes, 
 		 bool known_length);
 /* Some line behind this case's begin contains `text`. */
 bool run_logged(struct run *run, const char *text);
+/* /metrics counts one more of these than at the last such call. */
+bool run_counted_key_update(struct run *run);
+bool run_counted_truncation(struct run *run);
 
 /* CPU time of headgate over a stretch of time. */
 struct run_load {
