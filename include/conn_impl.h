@@ -73,10 +73,11 @@ struct conn {
 	enum connect_phase connect_phase;
 	bool tunnel_up_ended, tunnel_down_ended;
 	bool engine_end_settled; /* the client's end was carried to the engine, or must not be */
-	bool cut;		 /* the answer was not finished: DRAIN sends no close_notify */
-	int unsent_bytes;	 /* in the client's socket when the linger deadline last passed */
-	bool hangup_seen;	 /* the client's FIN was reported; it would be for ever */
-	bool is_again;		 /* on env->again */
+	bool truncation_counted;
+	bool cut;	  /* the answer was not finished: DRAIN sends no close_notify */
+	int unsent_bytes; /* in the client's socket when the linger deadline last passed */
+	bool hangup_seen; /* the client's FIN was reported; it would be for ever */
+	bool is_again;	  /* on env->again */
 	char peer[INET6_ADDRSTRLEN + 8];
 	TAILQ_ENTRY(conn) link, again_link;
 };
@@ -86,6 +87,9 @@ enum conn_step conn_handle(struct conn *c);
 
 /* A deadline has passed: NEXT (the state is a new one, run it) or END. */
 enum conn_step conn_deadline(struct conn *c, enum timer_class class);
+
+/* The client has gone altogether in the middle of an exchange: counts and logs that. END comes next. */
+void conn_client_gone(struct conn *c);
 
 /* Another turn after the others had theirs. */
 void conn_run_again_later(struct conn *c);

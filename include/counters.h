@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * counters.h: what has happened, in numbers. Each worker writes its own, the main thread adds them up. Pure
- * but for the atomics, which cost a plain load and store. Layer 1.
+ * but for the atomics, which cost a plain load and store. Layer 0.
  */
 #ifndef HEADGATE_COUNTERS_H
 #define HEADGATE_COUNTERS_H
@@ -20,14 +20,14 @@ enum counter {
 	COUNTER_KERNEL_RECEIVES,
 	COUNTER_ANSWERED, /* exchanges that got the engine's answer, to its end or not */
 	COUNTER_UNAUTHORIZED,
-	COUNTER_REFUSED,	/* by headgate, for other reasons: 4xx */
-	COUNTER_ENGINE_TROUBLE, /* answers of headgate's own: 5xx */
+	COUNTER_REFUSED,	/* by headgate, for other reasons of the request's: 4xx, 501, 505 */
+	COUNTER_ENGINE_TROUBLE, /* answers of headgate's own for reasons of the engine's: 502, 503 */
 	COUNTER_BROKEN,		/* exchanges without any answer */
 	COUNTER_TUNNELS,
-	COUNTER_CLIENT_TRUNCATED, /* FIN without close_notify within an exchange */
-	COUNTER_ENGINE_TRUNCATED,
-	COUNTER_KEY_UPDATES, /* that ended a connection, the kernel could not follow */
-	COUNTER_UP_BYTES,    /* of bodies */
+	COUNTER_CLIENT_TRUNCATED, /* connections: FIN without close_notify within a head or an exchange */
+	COUNTER_ENGINE_TRUNCATED, /* connections: the same within an answer or a tunnel */
+	COUNTER_KEY_UPDATES,	  /* that ended a connection, the kernel could not follow */
+	COUNTER_UP_BYTES,	  /* of the bodies of exchanges that are over */
 	COUNTER_DOWN_BYTES,
 	COUNTER_COUNT,
 };
@@ -45,7 +45,7 @@ static inline void counter_add(struct counters *counters, enum counter counter, 
 	atomic_store_explicit(&counters->values[counter], before + number, memory_order_relaxed);
 }
 
-/* Adds `counters` to `sums`; from any thread. */
+/* Adds `counters` to `sums`; from any thread. What is counted meanwhile may be in it in part. */
 void counters_sum(uint64_t sums[COUNTER_COUNT], const struct counters *counters);
 
 /*
@@ -54,5 +54,8 @@ void counters_sum(uint64_t sums[COUNTER_COUNT], const struct counters *counters)
  */
 #define COUNTERS_TEXT_MAX ((size_t)4096)
 long counters_write(const uint64_t sums[COUNTER_COUNT], char *text, size_t cap) MUST_USE;
+
+/* How many requests these are, whatever became of them. */
+uint64_t counters_requests(const uint64_t sums[COUNTER_COUNT]);
 
 #endif

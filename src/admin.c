@@ -113,7 +113,7 @@ static void answer_one(const struct admin *admin, int fd, bool draining)
 			status = 404;
 			strlcpy(text, "there are GET /health, /ready and /metrics", sizeof(text));
 		}
-		if (text[strlen(text) - 1] != '\n')
+		if (!*text || text[strlen(text) - 1] != '\n')
 			strlcat(text, "\n", sizeof(text));
 		send_text(fd, status, text, request->method == HTTP_HEAD);
 	}

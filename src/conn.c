@@ -96,7 +96,17 @@ static enum counter result_of(const struct exchange *x)
 		return COUNTER_ANSWERED;
 	if (x->status == 401)
 		return COUNTER_UNAUTHORIZED;
-	return x->status < 500 ? COUNTER_REFUSED : COUNTER_ENGINE_TROUBLE;
+	/* 501 and 505 are about the request. */
+	return x->status == 502 || x->status == 503 ? COUNTER_ENGINE_TROUBLE : COUNTER_REFUSED;
+}
+
+/* Once a connection: behind pipelined requests the same FIN is met by each. */
+static void count_truncation(struct conn *c)
+{
+	if (c->truncation_counted || !leg_was_truncated(&c->client))
+		return;
+	c->truncation_counted = true;
+	counter_add(&c->env->counters, COUNTER_CLIENT_TRUNCATED, 1);
 }
 
 /* Counts and logs it, once: what became of the request, `how` it ended if not well. */
@@ -108,8 +118,7 @@ static void exchange_over(struct conn *c, const char *how)
 	counter_add(counters, result_of(x), 1);
 	counter_add(counters, COUNTER_UP_BYTES, c->up.moved_bytes);
 	counter_add(counters, COUNTER_DOWN_BYTES, c->x.is_refused ? 0 : c->down.moved_bytes);
-	if (leg_was_truncated(&c->client))
-		counter_add(counters, COUNTER_CLIENT_TRUNCATED, 1);
+	count_truncation(c);
 	if (!log_enabled(LOG_LEVEL_INFO))
 		return;
 	log_info("%s %s %s %s %d up=%" PRIu64 "/%s down=%" PRIu64 "/%s ms=%" PRIu64 "%s%s%s", c->peer,
@@ -322,8 +331,10 @@ static enum conn_step state_arm(struct conn *c)
 
 static enum conn_step head_ended(struct conn *c)
 {
-	if (c->held)
+	if (c->held) {
+		count_truncation(c);
 		log_info("%s closed in the middle of a request head", c->peer);
+	}
 	c->state = CONN_DRAIN;
 	return NEXT;
 }
@@ -876,9 +887,7 @@ static enum conn_step move_answer(struct conn *c)
 		c->x.phase = ANSWER_HEAD;
 		return NEXT;
 	case RELAY_ENDED:
-		if (engine_was_truncated(c))
-			counter_add(&c->env->counters, COUNTER_ENGINE_TRUNCATED, 1);
-		else if (c->down.body.framing == HTTP_FRAMING_CLOSE)
+		if (c->down.body.framing == HTTP_FRAMING_CLOSE && !engine_was_truncated(c))
 			return answer_done(c);
 		return engine_broke(c, 0, "it ended in the middle of its answer");
 	case RELAY_BAD:
@@ -929,11 +938,8 @@ static enum conn_step tunnel_direction(struct conn *c, struct relay *relay, bool
 			want_hangup(c);
 		return WAIT;
 	case RELAY_ENDED:
-		if (leg_was_truncated(relay->from)) {
-			if (relay->from == &c->engine)
-				counter_add(&c->env->counters, COUNTER_ENGINE_TRUNCATED, 1);
+		if (leg_was_truncated(relay->from))
 			return END;
-		}
 		result = leg_end(relay->to);
 		if (result == -EAGAIN) {
 			want(c, relay->to, EVENT_OUT);
@@ -1065,6 +1071,11 @@ enum conn_step conn_handle(struct conn *c)
 	return step;
 }
 
+void conn_client_gone(struct conn *c)
+{
+	exchange_over(c, "the client has gone");
+}
+
 enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 {
 	int unsent_bytes = 0;
@@ -1093,7 +1104,7 @@ enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 		return NEXT;
 	case TIMER_PROBE:
 		if (socket_is_gone(c->client.fd)) {
-			exchange_over(c, "the client has gone");
+			conn_client_gone(c);
 			break;
 		}
 		return NEXT; /* the handler asks for the next look, if it still wants one */

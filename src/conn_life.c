@@ -24,12 +24,20 @@ static void count_rekeyed(struct conn *c, const struct leg *leg)
 		counter_add(&c->env->counters, COUNTER_KEY_UPDATES, 1);
 }
 
+/* An engine leg is read within an exchange only, so a FIN that a read has met is in the middle of one. */
+static void count_engine_end(struct conn *c)
+{
+	count_rekeyed(c, &c->engine);
+	if (leg_was_truncated(&c->engine))
+		counter_add(&c->env->counters, COUNTER_ENGINE_TRUNCATED, 1);
+}
+
 void conn_engine_close(struct conn *c)
 {
 	if (!leg_is_open(&c->engine))
 		return;
 	event_remove(c->env->loop, &c->engine_event);
-	count_rekeyed(c, &c->engine);
+	count_engine_end(c);
 	leg_close(&c->engine);
 }
 
@@ -38,7 +46,7 @@ void conn_engine_abort(struct conn *c)
 	if (!leg_is_open(&c->engine))
 		return;
 	event_remove(c->env->loop, &c->engine_event);
-	count_rekeyed(c, &c->engine);
+	count_engine_end(c);
 	leg_abort(&c->engine);
 }
 
@@ -92,8 +100,7 @@ static void client_ready(struct event_source *source, unsigned ready)
 
 	if (ready & EVENT_FAILED && c->want_client == EVENT_HANGUP) {
 		/* Its sending side had ended before, so no read would tell. */
-		log_info("%s has gone in the middle of %s", c->peer, c->x.path);
-		counter_add(&c->env->counters, COUNTER_BROKEN, 1);
+		conn_client_gone(c);
 		conn_free(c);
 		return;
 	}

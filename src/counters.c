@@ -33,13 +33,16 @@ static const struct metric {
     {COUNTER_ENGINE_TRUNCATED, "truncated_total", "{side=\"engine\"}", ""},
     {COUNTER_KEY_UPDATES, "key_updates_total", "",
      "Connections that ended because the kernel cannot follow a KeyUpdate."},
-    {COUNTER_UP_BYTES, "body_bytes_total", "{direction=\"up\"}", "Bytes of bodies and tunnels."},
+    {COUNTER_UP_BYTES, "body_bytes_total", "{direction=\"up\"}",
+     "Bytes of bodies and tunnels, added when they end."},
     {COUNTER_DOWN_BYTES, "body_bytes_total", "{direction=\"down\"}", ""},
 };
 
 long counters_write(const uint64_t sums[COUNTER_COUNT], char *text, size_t cap)
 {
-	uint64_t open = sums[COUNTER_OPENED] - sums[COUNTER_CLOSED];
+	uint64_t opened = sums[COUNTER_OPENED], closed = sums[COUNTER_CLOSED];
+	/* The two are not read at the same moment: one may have been opened and closed between. */
+	uint64_t open = opened > closed ? opened - closed : 0;
 	size_t used = 0;
 	int n = snprintf(text, cap,
 			 "# HELP headgate_connections_open Connections of clients that are open now.\n"
@@ -68,4 +71,10 @@ long counters_write(const uint64_t sums[COUNTER_COUNT], char *text, size_t cap)
 	if (n < 0 || used + (size_t)n >= cap)
 		return -ENOSPC;
 	return (long)(used + (size_t)n);
+}
+
+uint64_t counters_requests(const uint64_t sums[COUNTER_COUNT])
+{
+	return sums[COUNTER_ANSWERED] + sums[COUNTER_UNAUTHORIZED] + sums[COUNTER_REFUSED] +
+	       sums[COUNTER_ENGINE_TROUBLE] + sums[COUNTER_BROKEN];
 }

@@ -8,6 +8,7 @@
 #include "service.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -263,11 +264,26 @@ void service_drain(struct service *service)
 	}
 }
 
+/* After the workers have ended, so that these are the last numbers. */
+static void report_served(struct service *service)
+{
+	uint64_t sums[COUNTER_COUNT] = {0};
+
+	sum_counters(service, sums);
+	if (sums[COUNTER_OPENED] == 0) /* also after a start that failed */
+		return;
+	log_info("served %" PRIu64 " connections, %" PRIu64 " requests (%" PRIu64 " unauthorized), %" PRIu64
+		 " bytes up, %" PRIu64 " down",
+		 sums[COUNTER_OPENED], counters_requests(sums), sums[COUNTER_UNAUTHORIZED],
+		 sums[COUNTER_UP_BYTES], sums[COUNTER_DOWN_BYTES]);
+}
+
 void service_fini(struct service *service)
 {
 	order_all(service, WORKER_STOP);
 	for (unsigned i = 0; service->workers && i < service->workers_count; i++)
 		worker_join(&service->workers[i]);
+	report_served(service);
 	free(service->workers);
 	service->workers = NULL;
 	for (size_t i = 0; i < service->listeners_count; i++)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
+import counted
 from client import Client, context
 from engine import Engine
 from gate import Gate
@@ -33,6 +34,7 @@ class Place:
                  keys: Secrets) -> None:
         home.mkdir()
         self.keys = keys
+        self.options = options
         self.admin = home / "admin.sock"
         self.engine = Engine(options.engine, home / "engine.sock", certificates)
         self.gate = Gate(options.bin, home, keys.token, options.client, [
@@ -107,6 +109,10 @@ def silent_admins(place: Place) -> list[str]:
     return bad
 
 
+def counts(place: Place) -> list[str]:
+    return counted.exactly(place, place.options.client, place.options.engine)
+
+
 @dataclass(frozen=True)
 class Check:
     name: str
@@ -118,6 +124,7 @@ CHECKS = (
     Check("alone/a flood of KeyUpdates leaves a neighbour its turn", key_updates, ("tls",)),
     Check("alone/silent clients of the admin listener do not hold up a health check",
           silent_admins),
+    Check("alone/GET /metrics counts each thing once", counts),
 )
 
 

@@ -135,7 +135,7 @@ static bool died_of_rekey(struct run *run, struct peer *client)
 	    !run_expect(run, ending != ENDING_NONE, "after a KeyUpdate headgate neither goes on nor closes"))
 		return true;
 	if (run_logged(run, "KeyUpdate"))
-		run_counted_key_update(run);
+		run_counts_key_update(run);
 	return true;
 }
 

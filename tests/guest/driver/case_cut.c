@@ -112,8 +112,8 @@ static void cut_upload(struct run *run)
 	    !run_expect(run, result.in_bytes <= half && !result.in_bad, "the engine got other bytes") ||
 	    (client && !run_closes(run, client, "the cut upload")))
 		return;
-	if (run->test->variant == HOW_FIN)
-		(void)(run_logged(run, "client-truncated") && run_counted_truncation(run));
+	if (run->test->variant == HOW_FIN && run_logged(run, "client-truncated"))
+		run_counts_truncation(run);
 }
 
 /* While a download runs that is longer than all buffers: it goes on, or ends, and is not waited for. */
@@ -142,8 +142,8 @@ static void cut_download(struct run *run)
 	if (!run_expect(run, engine_wait(run->engine, id, &result, run_deadline(run, LONG_MS)),
 			"the engine still sends"))
 		return;
-	if (run->test->variant == HOW_FIN)
-		(void)(run_logged(run, "client-truncated") && run_counted_truncation(run));
+	if (run->test->variant == HOW_FIN && run_logged(run, "client-truncated"))
+		run_counts_truncation(run);
 }
 
 /* In a tunnel. After FIN the engine's output may still come, or not; but the engine learns of it. */
@@ -176,8 +176,8 @@ static void cut_tunnel(struct run *run)
 			bytes) ||
 	    (client && !run_closes(run, client, "the cut tunnel")))
 		return;
-	if (run->test->variant == HOW_FIN)
-		(void)(run_logged(run, "client-truncated") && run_counted_truncation(run));
+	if (run->test->variant == HOW_FIN && run_logged(run, "client-truncated"))
+		run_counts_truncation(run);
 }
 
 /* On a connection that waits for a request, and for the rest of one. */
@@ -194,8 +194,9 @@ static void cut_head(struct run *run)
 		result = record_send_by(&writer, client, RECORD_DATA, text, strlen(text), 0,
 					run_deadline(run, PROMPTLY_MS));
 	if (run_expect(run, result == 0, "cannot send: %s", strerror(-result)) &&
-	    cut(run, &client, &writer) && client)
-		run_closes(run, client, "the cut head");
+	    cut(run, &client, &writer) && client && run_closes(run, client, "the cut head") &&
+	    run->test->variant == HOW_FIN && run->test->bytes > 0)
+		run_counts_truncation(run);
 }
 
 void cases_cut(struct test_list *list)

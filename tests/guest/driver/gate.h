@@ -20,7 +20,6 @@ struct gate {
 	int port;
 	char log_path[512];
 	char admin_path[108];
-	uint64_t key_updates, truncations; /* as they were when last looked at */
 };
 
 /* Starts and waits until it listens. 0 or -errno, the reason on standard error. */

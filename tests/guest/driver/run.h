@@ -82,12 +82,19 @@ struct driver {
 	uint64_t last_id;
 };
 
+/* One number of /metrics. */
+struct run_counted {
+	uint64_t before; /* at the case's begin */
+	bool once;	 /* the case has to add one to it */
+};
+
 struct run {
 	struct driver *driver;
 	const struct test *test;
 	struct engine *engine;
 	struct gate *gate;
 	size_t log_from; /* where this case's part of the log begins */
+	struct run_counted key_updates, truncations;
 	bool failed;
 	char reason[700];
 	struct peer *clients[RUN_CLIENTS_MAX];
@@ -160,9 +167,9 @@ bool run_carried(struct run *run, const struct peer *client, uint64_t up_bytes, 
 		 bool known_length);
 /* Some line behind this case's begin contains `text`. */
 bool run_logged(struct run *run, const char *text);
-/* /metrics counts one more of these than at the last such call. */
-bool run_counted_key_update(struct run *run);
-bool run_counted_truncation(struct run *run);
+/* When all of this case is over, /metrics has to count one more of these than at its begin. */
+void run_counts_key_update(struct run *run);
+void run_counts_truncation(struct run *run);
 
 /* CPU time of headgate over a stretch of time. */
 struct run_load {

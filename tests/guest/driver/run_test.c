@@ -3,6 +3,7 @@
 #include "run.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,26 @@ static void expect_quiet(struct run *run)
 		   files.sockets, idle);
 }
 
+static const char key_updates[] = "headgate_key_updates_total",
+		  truncations[] = "headgate_truncated_total{side=\"client\"}";
+
+static void counted_begin(struct run *run, struct run_counted *counted, const char *name)
+{
+	run_expect(run, gate_metric(run->gate, name, &counted->before), "/metrics does not say %s", name);
+}
+
+/* Behind expect_quiet(): no connection is left that could be counted later, or twice. */
+static void counted_end(struct run *run, const struct run_counted *counted, const char *name)
+{
+	uint64_t now = 0;
+
+	if (!counted->once)
+		return;
+	bool said = gate_metric(run->gate, name, &now);
+	run_expect(run, said && now == counted->before + 1,
+		   "%s is %" PRIu64 " behind this case, not %" PRIu64, name, now, counted->before + 1);
+}
+
 void run_test(struct run *run, struct driver *driver, const struct test *test)
 {
 	*run = (struct run){.driver = driver,
@@ -107,12 +128,17 @@ void run_test(struct run *run, struct driver *driver, const struct test *test)
 	if (!run_expect(run, result == 0, "cannot start engine and headgate: %s", strerror(-result)))
 		return;
 	run->log_from = gate_log_end(run->gate);
+	counted_begin(run, &run->key_updates, key_updates);
+	counted_begin(run, &run->truncations, truncations);
 	test->run(run);
 	for (unsigned i = 0; i < run->clients_count; i++)
 		peer_free(run->clients[i]);
 	engine_unpark(run->engine);
-	if (run_expect(run, gate_is_alive(run->gate), "headgate has died"))
+	if (run_expect(run, gate_is_alive(run->gate), "headgate has died")) {
 		expect_quiet(run);
+		counted_end(run, &run->key_updates, key_updates);
+		counted_end(run, &run->truncations, truncations);
+	}
 	if (run->failed)
 		gate_log_show(run->gate, run->log_from);
 	if (!gate_is_alive(run->gate))
