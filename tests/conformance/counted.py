@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cases
 from client import Client, play
 from model import (Answer, Await, AwaitRaw, Case, CloseNotify, End, Eof, Fin, Hold, Outcome, Pause,
-                   Request, Rst, Script, Send, Serve, Steps, Truncate, http, req)
+                   Request, Rst, Script, Send, Serve, Steps, Truncate, Wait, http, req)
 
 if TYPE_CHECKING:
     from alone import Place
@@ -75,8 +75,11 @@ ROWS = (
     Row("an upload cut by the client",
         (Send(req("POST /images/load", "Content-Length: 100", body="half")), Fin()),
         {result("refused"): 1, truncated("client"): 1}, (Request(),), clients=("tls",)),
+    # The FIN has to come before the second answer has left.
     Row("a FIN behind two requests", (Send(GET + GET), Fin(), Await(2)),
-        {result("answered"): 2, truncated("client"): 1}, clients=("tls",)),
+        {result("answered"): 2, truncated("client"): 1},
+        (Request(), Answer(http("200 OK", body="{}")), Request(), Wait(0.5),
+         Answer(http("200 OK", body="{}")), Hold()), clients=("tls",)),
     Row("a FIN in the middle of a head", (Send(GET[:-6]), Fin()), {truncated("client"): 1},
         clients=("tls",)),
     Row("a FIN behind a request and a half", (Send(GET + GET[:-6]), Fin(), Await()),
