@@ -22,7 +22,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
 PKG_CONFIG ?= pkg-config
-PKGS := liburing openssl libbsd-overlay
+PKGS := liburing openssl libbsd-overlay jansson
 # -Wno-format-truncation: error texts and log fields are cut at their buffers' ends on purpose. clang does not know it.
 HG_CFLAGS := -std=c17 -D_GNU_SOURCE -Iinclude -O2 -g -fno-omit-frame-pointer \
 	-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-format-truncation -Wno-unknown-warning-option -Werror \
@@ -90,8 +90,11 @@ unit: $(UNIT_BIN)
 
 $B/headgate.8: src/headgate.8.in $B/headgate
 	$(call say,MAN,$@)
-	$(Q)$B/headgate man-options >$B/options.mdoc
-	$(Q)sed -e '/@OPTIONS@/{r $B/options.mdoc' -e 'd}' src/headgate.8.in >$@
+	$(Q)for c in serve connect token explain; do $B/headgate man-options $$c >$B/options-$$c.mdoc || exit 1; done
+	$(Q)sed -e '/@OPTIONS serve@/{r $B/options-serve.mdoc' -e 'd}' \
+		-e '/@OPTIONS connect@/{r $B/options-connect.mdoc' -e 'd}' \
+		-e '/@OPTIONS token@/{r $B/options-token.mdoc' -e 'd}' \
+		-e '/@OPTIONS explain@/{r $B/options-explain.mdoc' -e 'd}' src/headgate.8.in >$@
 
 man: $B/headgate.8
 
@@ -156,6 +159,16 @@ $B/bench/movers: $(wildcard bench/movers*.c) bench/movers.h Makefile
 .PHONY: bench-movers
 bench-movers: $B/bench/movers
 	$(Q)$B/bench/movers $(MOVERS)
+
+# What a check of a token and a policy costs, and a reload of 10,000 lines.
+$B/bench/check: bench/check.c $B/libheadgate.a Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.a,$^) $(HG_LIBS)
+
+.PHONY: bench-check
+bench-check: $B/bench/check
+	$(Q)$B/bench/check $(CHECK)
 
 .PHONY: bench-rough
 bench-rough: $B/headgate $B/bench/engine $B/bench/load

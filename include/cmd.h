@@ -10,6 +10,9 @@
 #define EXIT_USAGE 2
 
 int cmd_serve(int argc, char **argv);
+int cmd_connect(int argc, char **argv);
+int cmd_token(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 
 #endif

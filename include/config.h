@@ -14,18 +14,31 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "address.h"
 #include "compiler.h"
 #include "log.h"
 
-#define CONFIG_LISTEN_MAX  ((size_t)16)
-#define CONFIG_SAN_MAX	   ((size_t)64)
-#define CONFIG_WORKERS_MAX 256
+#define CONFIG_LISTEN_MAX    ((size_t)16)
+#define CONFIG_SAN_MAX	     ((size_t)64)
+#define CONFIG_WORKERS_MAX   256
+#define CONFIG_PREFIXES_MAX  ((size_t)16)
+#define CONFIG_ARGUMENTS_MAX ((size_t)4)
 /* The longest list that the environment may hold for a repeatable option, with its NUL. */
 #define CONFIG_LIST_CAP ((size_t)8192)
 
 enum config_event { CONFIG_EVENT_AUTO, CONFIG_EVENT_URING, CONFIG_EVENT_EPOLL };
 enum config_ktls { CONFIG_KTLS_AUTO, CONFIG_KTLS_ON, CONFIG_KTLS_OFF };
 enum config_mover { CONFIG_MOVER_AUTO, CONFIG_MOVER_SPLICE, CONFIG_MOVER_COPY };
+
+/* The programs of this one that have options; in the order of `headgate --help`. */
+enum config_command {
+	CONFIG_SERVE,
+	CONFIG_CONNECT,
+	CONFIG_TOKEN,
+	CONFIG_EXPLAIN,
+	CONFIG_CHECK,
+	CONFIG_COMMAND_COUNT,
+};
 
 /* An address as the options write it: unix:///PATH, tcp://HOST:PORT, tls://HOST:PORT. */
 enum config_scheme { CONFIG_UNIX, CONFIG_TCP, CONFIG_TLS };
@@ -36,6 +49,12 @@ struct config_address {
 	uint16_t port;	/* 0 lets the kernel choose (listeners only) */
 	char path[108]; /* unix only; fits sockaddr_un.sun_path */
 	char text[300]; /* as given, for messages */
+};
+
+/* A SHA-256. */
+struct config_digest {
+	uint8_t bytes[32];
+	bool is_given;
 };
 
 /*
@@ -67,7 +86,38 @@ struct config {
 	unsigned drain_timeout_ms;	/* --drain-timeout, default 30s: after SIGTERM */
 	unsigned max_connections;	/* --max-connections, default 16384 */
 	enum log_level log_level;	/* --log-level, default info */
-	const char *original_token;	/* DOCKER_API_TOKEN; secret, wiped after use */
+
+	const char *policy_file;    /* --policy; NULL = <state>/policy, if it is there */
+	const char *client_ca_file; /* --client-ca */
+	bool token_in_path;	    /* --token-in-path */
+	/* --auth-failures, default 20/1m: so many wrong tokens from an address, then it waits; 0: no limit */
+	unsigned auth_failures, auth_failures_window_ms;
+	unsigned peer_connections;				  /* --peer-connections; 0 = no limit */
+	unsigned token_connections;				  /* --token-connections; 0 = no limit */
+	struct address_prefix proxy_sources[CONFIG_PREFIXES_MAX]; /* --proxy-protocol */
+	size_t proxy_sources_count;
+
+	/* connect: the engine is another headgate */
+	const char *ca_file;		  /* --ca; NULL = the system's */
+	struct config_digest fingerprint; /* --fingerprint of its certificate, instead of a CA */
+	const char *token_file;		  /* --token-file */
+	const char *server_name;	  /* --server-name; NULL = the host of its address */
+
+	/* token, explain */
+	const char *role;				 /* --role */
+	const char *expires;				 /* --expires */
+	const char *overlap;				 /* --overlap */
+	struct address_prefix from[CONFIG_PREFIXES_MAX]; /* --from */
+	size_t from_count;
+	bool json;	   /* --json */
+	const char *token; /* --token: a name */
+	bool roles;	   /* --roles */
+	bool from_env;	   /* --from-env */
+
+	const char *arguments[CONFIG_ARGUMENTS_MAX]; /* what was no option; borrowed from argv */
+	size_t arguments_count;
+
+	const char *original_token;	 /* DOCKER_API_TOKEN; secret, wiped after use */
 	const char *original_token_file; /* DOCKER_API_TOKEN_FILE */
 };
 
@@ -78,17 +128,13 @@ enum config_result {
 };
 
 /*
- * Reads `serve`'s options. argv[0] is the command's name; `getenv_fn` is getenv() or a test's own.
- * Defaults are filled in first. On CONFIG_BAD `error` holds one line that names the option and the
- * remedy (never the value of a secret).
+ * Reads the options of a command; argv[0] is the command's name, `getenv_fn` is getenv() or a test's own.
+ * Defaults are filled in first. What is no option goes to `arguments`, where the command takes any. `check`
+ * takes every option of `serve`, so that what serves well passes there as it is. On CONFIG_BAD `error` holds
+ * one line that names the option and the remedy (never the value of a secret).
  */
-enum config_result config_parse_serve(struct config *config, int argc, char **argv,
-				      char *(*getenv_fn)(const char *name), char *error, size_t error_cap);
-
-/* The same options, for `check`: what serves well has to pass there as it is. Only the errors' texts differ.
- */
-enum config_result config_parse_check(struct config *config, int argc, char **argv,
-				      char *(*getenv_fn)(const char *name), char *error, size_t error_cap);
+enum config_result config_parse(struct config *config, enum config_command command, int argc, char **argv,
+				char *(*getenv_fn)(const char *name), char *error, size_t error_cap);
 
 /* Whether clients come by TLS on any listener: then there has to be a certificate. */
 bool config_wants_tls(const struct config *config);
@@ -96,10 +142,8 @@ bool config_wants_tls(const struct config *config);
 /* Whether anything is to be kept: with a given certificate and given tokens there is nothing. */
 bool config_needs_state(const struct config *config);
 
-/* Prints `headgate serve --help`, from the same table; fits 80 columns. */
-void config_help_serve(FILE *out);
-/* The same for `check`: the options that it looks at. */
-void config_help_check(FILE *out);
+/* Prints `headgate COMMAND --help`, from the same table; fits 80 columns. */
+void config_help(FILE *out, enum config_command command);
 
 /*
  * Prints words, in lines that fit 80 columns: the first goes on in column `at`, the others are indented.
@@ -108,7 +152,7 @@ void config_help_check(FILE *out);
 size_t config_print_words(FILE *out, const char *text, size_t indent, size_t at);
 
 /* Prints the same table as a man page's option list (mdoc). */
-void config_man_serve(FILE *out);
+void config_man(FILE *out, enum config_command command);
 
 /*
  * Reads an address. 0, or -EINVAL with a static text in *reason. `listener` allows an empty host and

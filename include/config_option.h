@@ -23,6 +23,11 @@ enum config_value_kind {
 	CONFIG_VALUE_LISTEN,   /* struct config_address */
 	CONFIG_VALUE_ENGINE,   /* struct config_address */
 	CONFIG_VALUE_ADMIN,    /* struct config_address */
+	CONFIG_VALUE_REMOTE,   /* struct config_address: another headgate, HOST:PORT */
+	CONFIG_VALUE_FLAG,     /* bool: needs no value; true or false */
+	CONFIG_VALUE_PREFIX,   /* struct address_prefix */
+	CONFIG_VALUE_RATE,     /* unsigned number, and behind it unsigned milliseconds: 20/1m */
+	CONFIG_VALUE_DIGEST,   /* struct config_digest: a SHA-256 in hex */
 };
 
 struct config_option {
@@ -36,11 +41,14 @@ struct config_option {
 	size_t count_offset; /* repeatable: of the size_t that counts the values; 0 for one value */
 	unsigned min, max;   /* of a number; `max` of a repeatable option's count */
 	const char *const *words;
-	bool checked; /* `check` looks at it, too */
+	unsigned commands;	   /* CONFIG_BIT() of those that it means something to */
+	unsigned without_fallback; /* those among them that have no default */
 };
 
-/* `serve`'s table. */
-const struct config_option *config_serve_options(size_t *count);
+#define CONFIG_BIT(command) (1U << (command))
+
+/* The table of all commands' options. */
+const struct config_option *config_options(size_t *count);
 
 /* HEADGATE_SOME_NAME for some-name. */
 void config_environment_name(const struct config_option *option, char out[CONFIG_NAME_CAP]);

@@ -16,20 +16,26 @@
 #include "engine.h"
 #include "event.h"
 #include "http.h"
+#include "limit.h"
 #include "pipe.h"
 #include "relay.h"
+#include "snapshot.h"
 #include "timer.h"
 #include "tls.h"
-#include "token.h"
 
 struct conn;
 TAILQ_HEAD(conn_list, conn);
 
 /* What a worker lends its connections. One a worker; nothing in it is shared but what is marked so. */
 struct conn_env {
-	struct event_loop *loop;	/* borrowed */
-	const struct engine *engine;	/* borrowed, shared, immutable */
-	const struct token_set *tokens; /* borrowed, shared, immutable */
+	struct event_loop *loop;     /* borrowed */
+	const struct engine *engine; /* borrowed, shared, immutable */
+	struct snapshot *snapshot;   /* held, shared, immutable */
+	int64_t next_end_s;	     /* when the next of its tokens ends */
+	struct limits *limits;	     /* borrowed, shared; locks itself */
+	bool token_in_path;
+	const struct address_prefix *proxy_sources; /* borrowed: who speaks the PROXY protocol */
+	size_t proxy_sources_count;
 	struct timers timers;
 	struct buf_pool bufs;
 	struct pipe_pool pipes;
@@ -43,7 +49,7 @@ struct conn_env {
 	struct http_answer answer;   /* scratch: valid within one handler only */
 };
 
-/* Readies pools, timers and lists. The caller has set loop, engine and tokens. */
+/* Readies pools, timers and lists. The caller has set what is borrowed or held above. */
 void conn_env_init(struct conn_env *env, const unsigned timeouts_ms[TIMER_CLASS_COUNT], bool may_splice);
 /* Closes every connection and frees the pools. */
 void conn_env_fini(struct conn_env *env);
@@ -59,6 +65,15 @@ void conn_run_again(struct conn_env *env);
 
 /* Handles every deadline that has passed. */
 void conn_expire(struct conn_env *env);
+
+/*
+ * Takes over a new snapshot (the caller's reference). Exchanges whose token is not good any more end, with a
+ * log record; the others go on.
+ */
+void conn_env_renew(struct conn_env *env, struct snapshot *snapshot);
+
+/* Ends the exchanges whose token has ended by the clock; cheap while none has. */
+void conn_env_end_expired(struct conn_env *env);
 
 /* SIGTERM: closes idle connections now, the others after their present exchange. */
 void conn_drain(struct conn_env *env);

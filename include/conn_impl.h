@@ -9,9 +9,11 @@
 #include <netinet/in.h>
 
 #include "conn.h"
+#include "inspect.h"
 #include "route.h"
 
 enum conn_state {
+	CONN_PROXY,
 	CONN_HANDSHAKE,
 	CONN_ARM,
 	CONN_HEAD,
@@ -52,11 +54,21 @@ struct exchange {
 	bool is_refused;	       /* that answer is our own */
 	size_t head_bytes;	       /* of the request's head in `held`, while it is being checked */
 	char upgrade_to[64];	       /* "" when no upgrade was asked for */
-	const struct token *principal; /* borrowed from env->tokens */
+	const struct token *principal; /* borrowed from env->snapshot */
+	bool is_counted;	       /* among those that are open with its token */
 	uint64_t started_ms;
 	char method_name[12]; /* for the log; cut */
 	char path[120];	      /* for the log, once the token was good; without the query; cut */
 };
+
+/* Why a request is refused; status 0: it is not. */
+struct refusal {
+	int status;
+	unsigned retry_after_s; /* 0: it would not help */
+	char message[INSPECT_REASON_BYTES];
+};
+
+struct inspection; /* of a request whose body decides, see conn_check.c */
 
 struct conn {
 	struct conn_env *env; /* borrowed */
@@ -70,6 +82,13 @@ struct conn {
 	struct buf *answer;    /* owned; engine bytes of an incomplete answer head */
 	struct relay up, down;
 	struct exchange x;
+	struct inspection *inspection;	    /* owned; until its body has left */
+	struct token_credential credential; /* of the principal: what has to stay good */
+	char *certified; /* owned; the names in the client's certificate, each with its NUL, then an empty one
+			  */
+	struct address address;	      /* of the client, behind a proxy that may say so; not on unix sockets */
+	bool has_address, is_counted; /* among the connections of that address */
+	bool is_crowded;	      /* one too many of them: its request is refused */
 	enum connect_phase connect_phase;
 	bool tunnel_up_ended, tunnel_down_ended;
 	bool engine_end_settled; /* the client's end was carried to the engine, or must not be */
@@ -82,6 +101,37 @@ struct conn {
 	TAILQ_ENTRY(conn) link, again_link;
 };
 
+static inline const struct address *conn_address(const struct conn *c)
+{
+	return c->has_address ? &c->address : NULL;
+}
+
+/*
+ * Whose request it is; NULL with `refusal` filled in. The exchange is counted among its token's until
+ * conn_uncount().
+ */
+const struct token *conn_authenticate(struct conn *c, const struct http_request *request,
+				      struct refusal *refusal);
+void conn_uncount(struct conn *c);
+
+/*
+ * Whether c->x.principal may; fills in `refusal` if not. Where the body decides, c->inspection is there
+ * afterwards: it takes the body, and conn_inspect() says.
+ */
+void conn_authorize(struct conn *c, const struct http_request *request, const struct route *route,
+		    struct refusal *refusal);
+
+/* Takes bytes of the body that is looked into; returns how many belong to it. */
+size_t conn_inspection_take(struct conn *c, const char *data, size_t len);
+bool conn_inspection_is_complete(const struct conn *c);
+/* Looks into the whole body. If it may go on, the up relay has it and c->inspection stays until it has left.
+ */
+bool conn_inspect(struct conn *c, struct refusal *refusal);
+void conn_inspection_free(struct conn *c);
+
+/* The token that the exchange was approved for is no longer good. Returns as a handler. */
+enum conn_step conn_revoke(struct conn *c, const char *why);
+
 /* Runs the handlers of the connection's states until one says WAIT or END. */
 enum conn_step conn_handle(struct conn *c);
 
@@ -93,6 +143,9 @@ void conn_client_gone(struct conn *c);
 
 /* Another turn after the others had theirs. */
 void conn_run_again_later(struct conn *c);
+
+/* Who the client is: as the socket says, or the PROXY header, from which c->address is then. */
+void conn_peer_is_known(struct conn *c, bool by_proxy);
 
 /* Closes the engine leg; nothing happens when it is not open. */
 void conn_engine_close(struct conn *c);

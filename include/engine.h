@@ -20,6 +20,7 @@ struct engine {
 	struct sockaddr_storage sockaddr; /* of unix and tcp alike */
 	socklen_t sockaddr_len;
 	struct tls_client *tls; /* owned; NULL unless tls:// */
+	bool is_remote;		/* another headgate stands in front of it, see engine_init_remote() */
 };
 
 /*
@@ -27,6 +28,13 @@ struct engine {
  * engine need not run yet. 0, or -errno with a one-line `error`.
  */
 int engine_init(struct engine *engine, const struct config *config, char *error, size_t error_cap);
+
+/*
+ * The engine behind another headgate, for `connect`: config->engine is that one's address. It wants no
+ * certificate of ours; it is verified by config->ca_file, the fingerprint or the system's CAs, as
+ * config->server_name or the address's host. The same results.
+ */
+int engine_init_remote(struct engine *engine, const struct config *config, char *error, size_t error_cap);
 void engine_fini(struct engine *engine);
 
 /*

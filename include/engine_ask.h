@@ -23,4 +23,8 @@ struct engine_identity {
 int engine_ask(const struct engine *engine, unsigned timeout_ms, struct engine_identity *identity,
 	       char *error, size_t error_cap);
 
+/* The same with a token, for the engine behind another headgate, which says whether it takes it. */
+int engine_ask_with_token(const struct engine *engine, const char *token, unsigned timeout_ms,
+			  struct engine_identity *identity, char *error, size_t error_cap);
+
 #endif

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "compiler.h"
 
@@ -42,8 +43,9 @@ void file_text_fini(struct file_text *text);
 
 /*
  * Writes a file with that mode, whatever the umask is: all of it or nothing, also when the power fails.
- * With FILE_KEEP an existing file stays and the answer is -EEXIST. The caller holds file_lock() of the
- * directory: the temporary file, PATH.new, has a fixed name, so that one left by a crash goes away.
+ * One that is replaced keeps its owner. With FILE_KEEP an existing file stays and the answer is -EEXIST. The
+ * caller holds file_lock() of the directory: the temporary file, PATH.new, has a fixed name, so that one left
+ * by a crash goes away.
  */
 int file_write(const char *path, const void *data, size_t len, mode_t mode, enum file_replace replace,
 	       char *error, size_t error_cap) MUST_USE;
@@ -54,6 +56,25 @@ int file_write(const char *path, const void *data, size_t len, mode_t mode, enum
  * seconds.
  */
 int file_lock(const char *dir, char *error, size_t error_cap) MUST_USE;
+
+/* How a file looks from outside; all zero when it is not there. */
+struct file_stamp {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec modified, changed;
+};
+
+/* A file that may be replaced or written while we run; by its name, so that a replaced one is seen. */
+struct file_watch {
+	struct file_stamp read, seen;
+};
+
+/* Before the file is read: what comes later is a change. */
+void file_watch_mark(struct file_watch *watch, const char *path);
+
+/* Whether it has changed since then, and looks as at the last call: whoever writes it is done by now. */
+bool file_watch_changed(struct file_watch *watch, const char *path);
 
 /* The directory that holds `path`, in `dir`. 0 or -ENAMETOOLONG. */
 int file_parent(const char *path, char *dir, size_t dir_cap) MUST_USE;

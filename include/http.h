@@ -20,11 +20,12 @@
 
 #include "compiler.h"
 #include "span.h"
+#include "token.h"
 
 /* Request line and fields together; the SOAJS console sends up to 64 KiB. */
 #define HTTP_HEAD_MAX_BYTES ((size_t)65536)
-/* A head is written with a space after each colon, and with our own fields. */
-#define HTTP_WRITE_MAX_BYTES (HTTP_HEAD_MAX_BYTES + HTTP_FIELDS_MAX + 256)
+/* A head is written with a space after each colon, and with our own fields; a token of ours may be one. */
+#define HTTP_WRITE_MAX_BYTES (HTTP_HEAD_MAX_BYTES + HTTP_FIELDS_MAX + 256 + TOKEN_SECRET_MAX_BYTES)
 /* BuildKit repeats X-Docker-Expose-Session-* some dozens of times. */
 #define HTTP_FIELDS_MAX ((size_t)256)
 
@@ -90,12 +91,14 @@ struct http_scan {
 };
 
 struct http_request {
+	bool takes_path_token; /* set by the caller of http_parse_request(), see there */
 	enum http_method method;
 	struct span method_name;
-	struct span path;  /* decoded once, normal form; starts with '/'; what is matched and forwarded */
-	struct span query; /* with its '?', byte for byte; empty when there is none */
-	int minor_version; /* 0 or 1 */
-	struct span host;  /* may be empty: BuildKit sends none */
+	struct span path; /* decoded once, normal form; starts with '/'; what is matched and forwarded */
+	struct span path_token; /* what stood in front of it; len 0 when there was none */
+	struct span query;	/* with its '?', byte for byte; empty when there is none */
+	int minor_version;	/* 0 or 1 */
+	struct span host;	/* may be empty: BuildKit sends none */
 	enum http_framing framing;
 	uint64_t content_length; /* with HTTP_FRAMING_LENGTH */
 	bool keep_alive;	 /* what version and Connection ask for */
@@ -140,6 +143,12 @@ enum http_result http_scan(struct http_scan *scan, const char *buf, size_t len, 
  * Reads a complete request head (buf[0..len), len as http_scan() gave it). The path is decoded in
  * place, so buf is written to. HTTP_OK or HTTP_BAD with *refusal; on HTTP_BAD `request` holds
  * nothing that may be used except method and minor_version.
+ *
+ * With request->takes_path_token, the one member that is read, a path may begin with /t/TOKEN: that is taken
+ * off before anything else is made of the path, and what is left has to be in order by itself (nothing is
+ * "/"). TOKEN is 1 to TOKEN_SECRET_MAX_BYTES unreserved characters (RFC 3986 2.3) as they are: no escapes. A
+ * path that begins with /t/ in any other way (escaped, malformed, twice) is refused, so that no token is ever
+ * in a path that is logged or forwarded. Without it /t/TOKEN is a path like any other.
  */
 enum http_result http_parse_request(struct http_request *request, char *buf, size_t len,
 				    enum http_refusal *refusal);
@@ -162,12 +171,13 @@ enum http_connection {
 /*
  * Writes the head that goes to the engine: request line in origin form with the request's own minor
  * version, Host, the end-to-end fields in their order and spelling, then our own framing and
- * connection fields. Credentials and hop-by-hop fields are left out. Returns the length, or -ENOSPC
- * when `cap` is too small (HTTP_WRITE_MAX_BYTES always suffices), -EINVAL for HTTP_CONNECTION_RAW,
- * which is for answers only.
+ * connection fields. Credentials and hop-by-hop fields are left out; `token` (NULL: none) goes on in a
+ * `token` field, for an engine behind another headgate. The caller has checked that it is a field's value.
+ * Returns the length, or -ENOSPC when `cap` is too small (HTTP_WRITE_MAX_BYTES always suffices), -EINVAL
+ * for HTTP_CONNECTION_RAW, which is for answers only.
  */
-long http_write_request(const struct http_request *request, enum http_connection connection, char *buf,
-			size_t cap) MUST_USE;
+long http_write_request(const struct http_request *request, enum http_connection connection,
+			const char *token, char *buf, size_t cap) MUST_USE;
 
 /*
  * Writes the head that goes to the client, HTTP/1.1 always; the same rules and return as

@@ -17,7 +17,8 @@ struct listener {
 	struct config_address address; /* with the port that the kernel chose */
 	int *fds; /* owned; one a worker: TCP sockets of their own, or one unix socket, duplicated */
 	unsigned count;
-	bool bound; /* a unix socket's file was made; this one: */
+	bool is_private; /* a unix socket that its owner alone may open */
+	bool bound;	 /* a unix socket's file was made; this one: */
 	dev_t dev;
 	ino_t ino;
 };
@@ -31,6 +32,11 @@ struct listener {
  */
 int listener_open(struct listener *listener, const char *option, const struct config_address *address,
 		  unsigned workers, char *error, size_t error_cap);
+
+/* The same, but a unix socket is its owner's alone (0600); otherwise its group's, too, as docker.sock (0660).
+ */
+int listener_open_private(struct listener *listener, const char *option, const struct config_address *address,
+			  unsigned workers, char *error, size_t error_cap);
 
 /* Refuses further connections, while the workers still have the descriptors. */
 void listener_stop(const struct listener *listener);

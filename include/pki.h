@@ -57,4 +57,8 @@ int pki_life(const char *cert_file, time_t *not_before, time_t *not_after, char 
  */
 int pki_days_left(const char *cert_file, time_t now, int *days, char *error, size_t error_cap);
 
+/* The SHA-256 of the (first) certificate in `cert_file`, as openssl and `connect --fingerprint` write it. */
+#define PKI_FINGERPRINT_BYTES ((size_t)(32 * 3))
+int pki_fingerprint(const char *cert_file, char text[PKI_FINGERPRINT_BYTES], char *error, size_t error_cap);
+
 #endif

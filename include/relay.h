@@ -51,6 +51,8 @@ struct relay {
 	size_t passed_bytes;   /* of buf, after the head: walked over, may leave */
 	struct pipe *pipe;     /* owned; bytes on their way, instead of buf */
 	enum relay_mover mover;
+	const char *given; /* borrowed; bytes of the body that come before what `from` sends */
+	size_t given_bytes;
 	bool long_chunks; /* a chunked body whose chunks are worth a splice */
 	bool body_ended;  /* the walker has seen the end; anything behind it stays in buf */
 	bool bad;
@@ -75,6 +77,12 @@ void relay_start(struct relay *relay, const struct relay_pools *pools, struct bu
  * Returns how many belong to the body, or -EBADMSG when its framing is malformed.
  */
 ssize_t relay_feed(struct relay *relay, const struct relay_pools *pools, const char *data, size_t len);
+
+/*
+ * The next `len` bytes of the body are in hand at `data` (borrowed until the body is done, the relay is
+ * started anew or relay_fini()), however many they are; only behind them `from` is read.
+ */
+void relay_give(struct relay *relay, const char *data, size_t len);
 
 /* Moves bytes until something blocks or `budget` bytes were read. */
 enum relay_result relay_step(struct relay *relay, const struct relay_pools *pools, size_t budget);

@@ -16,10 +16,11 @@
 /*
  * Writes a complete answer, head and JSON body, with `Connection: close`; 401 carries
  * WWW-Authenticate (RFC 9110 11.6.1), and its message ends with the fields that a token may come in. An
- * answer to HEAD has the same head and no body. `message` is escaped for JSON and cut at 1 KiB. Returns the
- * length, or -ENOSPC.
+ * answer to HEAD has the same head and no body. `retry_after_s` goes out as Retry-After (RFC 9110 10.2.3),
+ * unless it is 0. `message` is escaped for JSON and cut at 1 KiB. Returns the length, or -ENOSPC.
  */
-long reply_write(int status, const char *message, enum http_method to_method, char *buf, size_t cap) MUST_USE;
+long reply_write(int status, const char *message, unsigned retry_after_s, enum http_method to_method,
+		 char *buf, size_t cap) MUST_USE;
 
 /* The plain text that a client gets which speaks HTTP on the TLS port (as net/http does). */
 struct span reply_plain_http_on_tls(void);

@@ -28,6 +28,7 @@ struct service {
 	struct worker *workers; /* owned */
 	unsigned workers_count;
 	const struct event_ops *event_ops;
+	bool is_private; /* unix sockets are for their owner alone */
 	bool kernel_tls; /* connections go over to the kernel */
 	struct admin admin;
 	int signal_fd;	  /* owned */
@@ -52,6 +53,9 @@ void service_report_engine(const struct service *service);
 
 /* One log line for each listener; `more` ends it. */
 void service_report_ready(const struct service *service, const char *more);
+
+/* Hands the workers other tokens and another policy. */
+void service_renew(struct service *service, struct snapshot *snapshot);
 
 /* SIGTERM, SIGINT or SIGHUP within that time, 0 when none came. Answers the admin listener meanwhile. */
 int service_next_signal(struct service *service, int timeout_ms);

@@ -8,10 +8,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "compiler.h"
 #include "config.h"
 #include "token.h"
+
+#define STATE_PATH_MAX 4096
+/* The largest token file: TOKEN_SET_MAX lines. */
+#define STATE_TOKENS_MAX_BYTES ((size_t)16 << 20)
+#define STATE_TOKENS_MODE      ((mode_t)0600)
 
 /*
  * The state directory: `given`, or /var/lib/headgate for root, or $XDG_STATE_HOME/headgate, or
@@ -37,6 +43,33 @@ int state_tokens_read(const char *file, struct token_set *set, char *error, size
  * over an existing one) and gives the secret to the caller, who prints it once and wipes it.
  */
 int state_tokens_create(const char *file, char secret[TOKEN_GENERATED_BYTES], char *error, size_t error_cap);
+
+/* What DOCKER_API_TOKEN is called. */
+#define TOKEN_ORIGINAL_NAME "default"
+
+/* Gives the token a new secret: digest and id. 0 or -EIO. The caller wipes the secret. */
+int state_token_make(struct token *token, char secret[TOKEN_GENERATED_BYTES]) MUST_USE;
+
+/* Where the token file is, --tokens or in the state directory, whether it is there or not. 0 or -errno with
+ * `error`. */
+int state_tokens_path(const struct config *config, char *path, size_t path_cap, char *error,
+		      size_t error_cap);
+
+enum { STATE_WRITE, STATE_REMOVE };
+
+/*
+ * Makes of a token what it is to be: all zero when there is none of that name (!`exists`). STATE_WRITE,
+ * STATE_REMOVE, or -errno with `error`: then nothing is written.
+ */
+typedef int state_change(void *context, bool exists, struct token *token, char *error, size_t error_cap);
+
+/*
+ * Changes one line of the token file and nothing else of it, under the lock of its directory, by rename after
+ * fsync: two that change it at once both get their way. A file that is missing is made. 0 or -errno with a
+ * one-line `error`.
+ */
+int state_tokens_change(const char *file, const char *name, state_change *change, void *context, char *error,
+			size_t error_cap);
 
 /*
  * Adds DOCKER_API_TOKEN (or the contents of DOCKER_API_TOKEN_FILE, less one trailing newline) as the

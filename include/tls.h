@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "buf.h"
@@ -22,21 +23,25 @@
 #include "ktls.h"
 
 /* What one tls_write() takes; its records then fit one buffer with room for a close_notify. */
-#define TLS_WRITE_MAX_BYTES ((size_t)(224 * 1024))
+#define TLS_WRITE_MAX_BYTES   ((size_t)(224 * 1024))
+#define TLS_FINGERPRINT_BYTES ((size_t)32)
 
 struct tls_server; /* certificate and settings for accepted connections; shared by the workers */
 struct tls_client; /* settings for connections to a tls:// engine */
 struct tls;	   /* one connection */
 
 /*
- * Loads a certificate chain and its key (PEM). NULL with a one-line `error` that names the file and
- * the remedy: unreadable, not PEM, key does not match, key readable by others.
+ * Loads a certificate chain and its key (PEM). `client_ca_file` (NULL: none) has the CAs whose certificates
+ * clients may show; one that shows none is served as well, one whose certificate is not good is not. NULL
+ * with a one-line `error` that names the file and the remedy: unreadable, not PEM, key does not match, key
+ * readable by others.
  */
-struct tls_server *tls_server_new(const char *cert_file, const char *key_file, char *error, size_t error_cap);
+struct tls_server *tls_server_new(const char *cert_file, const char *key_file, const char *client_ca_file,
+				  char *error, size_t error_cap);
 
-/* The same for a running server: new connections get the new certificate, open ones stay. 0 or -EINVAL. */
-int tls_server_reload(struct tls_server *server, const char *cert_file, const char *key_file, char *error,
-		      size_t error_cap);
+/* The same for a running server: new connections get what was loaded, open ones stay. 0 or -EINVAL. */
+int tls_server_reload(struct tls_server *server, const char *cert_file, const char *key_file,
+		      const char *client_ca_file, char *error, size_t error_cap);
 void tls_server_free(struct tls_server *server);
 
 /*
@@ -44,6 +49,17 @@ void tls_server_free(struct tls_server *server);
  * Docker names them; the engine's certificate must name `host`. NULL with `error`.
  */
 struct tls_client *tls_client_new(const char *dir, const char *host, char *error, size_t error_cap);
+
+/*
+ * For a server that wants no certificate of ours. Trusted is what `ca_file` has signed; or, with a
+ * fingerprint, the server certificate that has it (whatever its names and dates are), or what is signed by a
+ * CA that has it and comes with the server's certificate, as headgate's own does; or, with neither, what the
+ * system's CAs have signed. Fingerprints are SHA-256 of the whole certificate. But for the first kind of
+ * fingerprint the certificate must name `host`. NULL with `error`.
+ */
+struct tls_client *tls_client_new_remote(const char *ca_file,
+					 const uint8_t fingerprint[TLS_FINGERPRINT_BYTES], const char *host,
+					 char *error, size_t error_cap);
 void tls_client_free(struct tls_client *client);
 
 /*
@@ -68,6 +84,14 @@ enum tls_step {
 };
 
 enum tls_step tls_handshake(struct tls *tls);
+
+/*
+ * After TLS_DONE and before tls_arm(), for a server with client CAs: what the client's certificate names it,
+ * its common names and DNS and e-mail names, as far as they could be names of tokens (token_name_ok(); the
+ * first 16). *names is owned by the caller: each with its NUL, an empty one behind the last; or NULL when the
+ * client has shown no certificate. 0 or -ENOMEM.
+ */
+int tls_peer_names(const struct tls *tls, char **names) MUST_USE;
 
 /*
  * After TLS_DONE, once: which directions the kernel took over goes to *ktls. Use ktls.h for these from now

@@ -23,6 +23,7 @@ struct tls_client {
 	BIO_METHOD *bio; /* owned */
 	bool may_arm;
 	char host[256];
+	uint8_t fingerprint[TLS_FINGERPRINT_BYTES]; /* what tls_peer_pin() is about */
 };
 
 struct tls {
@@ -38,10 +39,23 @@ struct tls {
 	bool truncated;
 	bool may_arm; /* until tls_arm(): OpenSSL sits on the socket itself */
 	const char *failure;
+	char failure_text[160]; /* what it points to, where no static text says it */
 };
 
 /* How OpenSSL reads and writes: tls.c's theory of operation. NULL without memory. */
 BIO_METHOD *tls_bio_method_new(void);
+
+/* ---- tls_peer.c: who the other side is -------------------------------------------------------- */
+
+/* Asks clients for a certificate of the CAs in that file. 0, or -EINVAL with OpenSSL's errors in its queue.
+ */
+int tls_peer_expect(SSL_CTX *ctx, const char *client_ca_file);
+
+/* Trusts what has the client's fingerprint and nothing else. */
+void tls_peer_pin(struct tls_client *client);
+
+/* Why the other side's certificate was refused; may use tls->failure_text. */
+const char *tls_peer_failure(struct tls *tls);
 
 /* An empty queue is the rule, and clearing an empty one costs as much as a full one. */
 void tls_clear_errors(void);

@@ -15,9 +15,10 @@
 #include "conn.h"
 #include "engine.h"
 #include "event.h"
+#include "limit.h"
 #include "listener.h"
+#include "snapshot.h"
 #include "tls.h"
-#include "token.h"
 
 enum worker_order { WORKER_RUN, WORKER_DRAIN, WORKER_STOP };
 
@@ -39,15 +40,17 @@ struct worker {
 	unsigned max_connections;
 	bool accepting, accept_failed;
 	uint64_t accept_resume_ms;
-	_Atomic(enum worker_order) order; /* written by the main thread */
-	_Atomic(bool) idle;		  /* draining, and nothing is left */
+	_Atomic(struct snapshot *) renewed; /* held; from the main thread, until the worker takes it */
+	_Atomic(enum worker_order) order;   /* written by the main thread */
+	_Atomic(bool) idle;		    /* draining, and nothing is left */
 };
 
 /* What all workers share; immutable while they run (tls locks itself). */
 struct worker_shared {
 	const struct config *config;
 	const struct engine *engine;
-	const struct token_set *tokens;
+	struct snapshot *snapshot; /* borrowed; each worker holds it itself */
+	struct limits *limits;
 	struct tls_server *tls;
 	const struct listener *listeners;
 	size_t listeners_count;
@@ -60,6 +63,9 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 
 /* Tells the worker what to do from now on; from the main thread. */
 void worker_order(struct worker *worker, enum worker_order order);
+
+/* Hands it another snapshot, which it takes over within its next turn; from the main thread. */
+void worker_renew(struct worker *worker, struct snapshot *snapshot);
 
 /* Waits for the thread and frees what it had. WORKER_STOP must have been ordered. */
 void worker_join(struct worker *worker);

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "config.h"
 #include "engine.h"
 #include "engine_ask.h"
@@ -405,7 +406,8 @@ static void check_state(struct check *check)
 static void check_pair(struct check *check, const char *cert_file, const char *key_file, bool own)
 {
 	static const char remedy[] = "put a new one there and send SIGHUP";
-	struct tls_server *server = tls_server_new(cert_file, key_file, check->error, sizeof(check->error));
+	struct tls_server *server = tls_server_new(cert_file, key_file, check->config.client_ca_file,
+						   check->error, sizeof(check->error));
 	time_t now = time(NULL), not_before, not_after;
 	bool good = server != NULL;
 
@@ -479,32 +481,33 @@ static void check_certificate(struct check *check)
 		check_own_certificate(check);
 }
 
-static void check_tokens(struct check *check)
+static void check_access(struct check *check)
 {
 	const struct config *config = &check->config;
-	struct token_set tokens = {0};
-	char path[PATH_MAX];
+	struct access access;
 	int result;
 
 	if (config_needs_state(config) && !config->tokens_file && !check->state_usable)
 		return;
-	result = state_tokens_load(&tokens, config, check->state_dir, path, sizeof(path), check->error,
-				   sizeof(check->error));
+	result = access_load(&access, config, check->state_dir, NULL, check->error, sizeof(check->error));
+	size_t count = result < 0 ? 0 : access.snapshot->tokens.count;
 	if (result < 0) {
-		print_error(check, "tokens", check->error, "give the file with --tokens");
+		print_error(check, "tokens", check->error,
+			    "mend the file, or give another one with --tokens");
 	} else if (result > 0 && !check->state_writable) {
 		not_writable(check, "tokens", "the first");
 	} else if (result > 0) {
 		print_item(check, CHECK_OK, "tokens", "the first will be made at the %s start",
 			   check->state_is_there ? "next" : "first");
-	} else if (tokens.count == 0) {
-		print_item(check, CHECK_ERROR, "tokens", "none in %s, nobody can get in", path);
-		add_remedy(check, "tokens", "add one (headgate(8), TOKENS)");
+	} else if (count == 0) {
+		print_item(check, CHECK_ERROR, "tokens", "none in %s, nobody can get in", access.tokens_path);
+		add_remedy(check, "tokens", "'headgate token create NAME --role ROLE' adds one");
 	} else {
-		print_item(check, CHECK_OK, "tokens", "%zu token%s", tokens.count,
-			   tokens.count == 1 ? "" : "s");
+		print_item(check, CHECK_OK, "tokens", "%zu token%s", count, count == 1 ? "" : "s");
 	}
-	token_set_fini(&tokens);
+	if (result >= 0 && access.policy_path[0] && access.policy_watch.read.inode)
+		print_item(check, CHECK_OK, "policy", "%s", access.policy_path);
+	access_fini(&access);
 }
 
 /* ---- the end ---- */
@@ -553,9 +556,10 @@ int cmd_check(int argc, char **argv)
 
 	if (!check)
 		return EXIT_FAILURE;
-	switch (config_parse_check(&check->config, argc, argv, getenv, check->error, sizeof(check->error))) {
+	switch (config_parse(&check->config, CONFIG_CHECK, argc, argv, getenv, check->error,
+			     sizeof(check->error))) {
 	case CONFIG_HELP:
-		config_help_check(stdout);
+		config_help(stdout, CONFIG_CHECK);
 		break;
 	case CONFIG_BAD:
 		fprintf(stderr, "%s\n", check->error);
@@ -569,7 +573,7 @@ int cmd_check(int argc, char **argv)
 		check_engine(check);
 		check_state(check);
 		check_certificate(check);
-		check_tokens(check);
+		check_access(check);
 		print_end(check);
 		code = check->stumbled[0] ? EXIT_FAILURE : EXIT_SUCCESS;
 		break;

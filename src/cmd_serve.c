@@ -16,8 +16,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "access.h"
 #include "config.h"
 #include "engine.h"
+#include "limit.h"
 #include "listener.h"
 #include "log.h"
 #include "pki.h"
@@ -29,9 +31,13 @@
 
 /* How often a certificate's end is looked at. */
 #define RENEWAL_CHECK_SECONDS 3600
+/* How often files are: a change is in force within a second, and seen at rest before. */
+#define FILES_LOOK_MS 250
 /* A certificate that is not ours to renew: time enough to have a new one made. */
 #define CERT_WARNING_DAYS 30
 #define DAY_SECONDS	  86400
+/* Addresses and tokens that limits remember; some 100 bytes each. */
+#define LIMIT_ENTRIES ((size_t)16384)
 
 /* Everything that lives as long as the command. */
 struct serve {
@@ -39,10 +45,11 @@ struct serve {
 	char state_dir[3072];
 	struct pki_paths pki;
 	const char *cert_file, *key_file; /* borrowed from config or pki */
+	struct file_watch cert_watch, key_watch, client_ca_watch;
 	time_t cert_loaded_s;
 	int cert_days, cert_days_told; /* left when it was loaded, and by the last warning */
-	struct token_set tokens;
-	bool tokens_are_new;
+	struct access access;
+	struct limits *limits; /* owned */
 	char new_token[TOKEN_GENERATED_BYTES];
 };
 
@@ -79,25 +86,26 @@ static int prepare_certificate(struct serve *serve)
 		if (result < 0)
 			return result;
 	}
-	service->tls = tls_server_new(serve->cert_file, serve->key_file, error, sizeof(service->error));
+	service->tls = tls_server_new(serve->cert_file, serve->key_file, config->client_ca_file, error,
+				      sizeof(service->error));
 	return service->tls ? 0 : -EINVAL;
 }
 
-/* The token file, made on the first start unless tokens come from elsewhere, and DOCKER_API_TOKEN. */
-static int prepare_tokens(struct serve *serve)
+static int prepare_limits(struct serve *serve)
 {
-	struct service *service = &serve->service;
-	char path[PATH_MAX];
-	int result = state_tokens_load(&serve->tokens, &service->config, serve->state_dir, path, sizeof(path),
-				       service->error, sizeof(service->error));
+	const struct config *config = &serve->service.config;
+	const struct limit_rules rules = {
+	    .failures_max = config->auth_failures,
+	    .failures_window_ms = config->auth_failures_window_ms,
+	    .peer_connections_max = config->peer_connections,
+	    .token_connections_max = config->token_connections,
+	    .entries_max = LIMIT_ENTRIES,
+	};
+	int result = limits_new(&serve->limits, &rules);
 
-	if (result <= 0)
-		return result;
-	result = state_tokens_create(path, serve->new_token, service->error, sizeof(service->error));
 	if (result < 0)
-		return result;
-	serve->tokens_are_new = true;
-	return state_tokens_read(path, &serve->tokens, service->error, sizeof(service->error));
+		snprintf(serve->service.error, sizeof(serve->service.error), "out of memory");
+	return result;
 }
 
 /* Nobody but its owner can renew a given certificate. Each number of days is told once. */
@@ -137,34 +145,54 @@ static void warn_tokens(const struct serve *serve)
 {
 	const char *given = serve->service.config.tokens_file;
 
-	if (serve->tokens.count > 0)
+	if (serve->access.snapshot->tokens.count > 0)
 		return;
 	if (given)
-		log_warn("%s: no token in it, nobody can get in; add one (headgate(8), TOKENS) and restart",
-			 given);
+		log_warn("%s: no token in it, nobody can get in; add one: headgate token create "
+			 "NAME --role ROLE --tokens %s",
+			 given, given);
 	else
-		log_warn("%s/tokens: no token in it, nobody can get in; remove that file and restart, then a "
-			 "new token is made and shown",
-			 serve->state_dir);
+		log_warn("%s/tokens: no token in it, nobody can get in; add one: headgate token create NAME "
+			 "--role ROLE --state %s",
+			 serve->state_dir, serve->state_dir);
 }
 
 static void report_ready(struct serve *serve)
 {
 	const struct service *service = &serve->service;
+	size_t count = serve->access.snapshot->tokens.count;
 	char tokens[40];
 
-	snprintf(tokens, sizeof(tokens), ", %zu token%s", serve->tokens.count,
-		 serve->tokens.count == 1 ? "" : "s");
+	snprintf(tokens, sizeof(tokens), ", %zu token%s", count, count == 1 ? "" : "s");
 	service_report_ready(service, tokens);
 	const char *ca = config_wants_tls(&service->config) && own_certificate(serve) ? serve->pki.ca : NULL;
 	size_t shown = 0;
 	while (shown + 1 < service->listeners_count && service->listeners[shown].address.scheme != CONFIG_TLS)
 		shown++;
-	if (serve->tokens_are_new)
+	if (serve->new_token[0])
 		welcome_print(stdout, &service->listeners[shown], ca, serve->state_dir, serve->new_token);
 	else if (ca)
 		welcome_print_ca(stdout, &service->listeners[shown], ca);
 	explicit_bzero(serve->new_token, sizeof(serve->new_token));
+}
+
+static void mark_certificate(struct serve *serve)
+{
+	file_watch_mark(&serve->cert_watch, serve->cert_file);
+	file_watch_mark(&serve->key_watch, serve->key_file);
+	if (serve->service.config.client_ca_file)
+		file_watch_mark(&serve->client_ca_watch, serve->service.config.client_ca_file);
+}
+
+static bool certificate_has_changed(struct serve *serve)
+{
+	const char *client_ca = serve->service.config.client_ca_file;
+
+	if (!serve->service.tls)
+		return false;
+	bool cert = file_watch_changed(&serve->cert_watch, serve->cert_file);
+	bool key = file_watch_changed(&serve->key_watch, serve->key_file);
+	return (client_ca && file_watch_changed(&serve->client_ca_watch, client_ca)) || cert || key;
 }
 
 /* A certificate that we made is renewed in time; one that was given is read again. */
@@ -182,9 +210,11 @@ static void renew_certificate(struct serve *serve, bool reload)
 		warn_certificate(serve, time(NULL));
 		return;
 	}
+	mark_certificate(serve);
 	if (result >= 0)
-		result = tls_server_reload(service->tls, serve->cert_file, serve->key_file, service->error,
-					   sizeof(service->error));
+		result =
+		    tls_server_reload(service->tls, serve->cert_file, serve->key_file,
+				      service->config.client_ca_file, service->error, sizeof(service->error));
 	if (result < 0) {
 		log_error("keeping the present certificate: %s", service->error);
 		return;
@@ -193,19 +223,38 @@ static void renew_certificate(struct serve *serve, bool reload)
 	note_certificate(serve);
 }
 
+/* Tokens and policy again; the workers end what they no longer allow. */
+static void renew_access(struct serve *serve)
+{
+	struct service *service = &serve->service;
+
+	if (access_reload(&serve->access, service->error, sizeof(service->error)) < 0) {
+		log_error("keeping the present tokens and policy: %s", service->error);
+		return;
+	}
+	size_t count = serve->access.snapshot->tokens.count;
+	log_info("tokens and policy were read again: %zu token%s", count, count == 1 ? "" : "s");
+	service_renew(service, serve->access.snapshot);
+	warn_tokens(serve);
+}
+
 /* Until SIGTERM or SIGINT. */
 static void serve_signals(struct serve *serve)
 {
 	time_t checked = time(NULL);
 
 	for (;;) {
-		int number = service_next_signal(&serve->service, RENEWAL_CHECK_SECONDS * 1000);
+		int number = service_next_signal(&serve->service, FILES_LOOK_MS);
 		if (number == SIGTERM || number == SIGINT)
 			return;
-		if (number != SIGHUP && time(NULL) - checked < RENEWAL_CHECK_SECONDS)
+		if (number == SIGHUP || access_has_changed(&serve->access))
+			renew_access(serve);
+		if (number == SIGHUP || certificate_has_changed(serve))
+			renew_certificate(serve, true);
+		if (time(NULL) - checked < RENEWAL_CHECK_SECONDS)
 			continue;
 		checked = time(NULL);
-		renew_certificate(serve, number == SIGHUP);
+		renew_certificate(serve, false);
 	}
 }
 
@@ -217,21 +266,26 @@ static int serve_prepare(struct serve *serve)
 	if (result == 0)
 		result = prepare_certificate(serve);
 	if (result == 0)
-		result = prepare_tokens(serve);
+		result = access_load(&serve->access, &service->config, serve->state_dir, serve->new_token,
+				     service->error, sizeof(service->error));
+	if (result == 0)
+		result = prepare_limits(serve);
 	if (result == 0)
 		result =
 		    engine_init(&service->engine, &service->config, service->error, sizeof(service->error));
 	if (result == 0)
 		result = service_prepare(service);
 	if (result == 0)
-		result = service_start(service, (struct worker_shared){.tokens = &serve->tokens});
+		result = service_start(service, (struct worker_shared){.snapshot = serve->access.snapshot,
+								       .limits = serve->limits});
 	return result;
 }
 
 static void serve_fini(struct serve *serve)
 {
 	service_fini(&serve->service);
-	token_set_fini(&serve->tokens);
+	access_fini(&serve->access);
+	limits_free(serve->limits);
 	explicit_bzero(serve->new_token, sizeof(serve->new_token));
 	free(serve);
 }
@@ -245,10 +299,10 @@ int cmd_serve(int argc, char **argv)
 		return EXIT_FAILURE;
 	service = &serve->service;
 	service_init(service);
-	switch (config_parse_serve(&service->config, argc, argv, getenv, service->error,
-				   sizeof(service->error))) {
+	switch (config_parse(&service->config, CONFIG_SERVE, argc, argv, getenv, service->error,
+			     sizeof(service->error))) {
 	case CONFIG_HELP:
-		config_help_serve(stdout);
+		config_help(stdout, CONFIG_SERVE);
 		free(serve);
 		return EXIT_SUCCESS;
 	case CONFIG_BAD:
@@ -266,6 +320,8 @@ int cmd_serve(int argc, char **argv)
 	}
 	service_report_engine(service);
 	warn_tokens(serve);
+	if (service->tls)
+		mark_certificate(serve);
 	note_certificate(serve);
 	report_ready(serve);
 	serve_signals(serve);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * config.c: the options of `serve`, which `check` takes as well, all from one table.
+ * config.c: the options of all commands, from one table.
  *
  * Theory of operation. Each row names an option, how its text is read and where the value goes. Three
  * passes fill the configuration: the command line, then the environment for options that were not on
@@ -26,66 +26,129 @@ static const char *const ktls_words[] = {"auto", "on", "off", NULL};
 static const char *const mover_words[] = {"auto", "splice", "copy", NULL};
 static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
 
+enum {
+	SERVE = CONFIG_BIT(CONFIG_SERVE),
+	CHECK = CONFIG_BIT(CONFIG_CHECK),
+	CONNECT = CONFIG_BIT(CONFIG_CONNECT),
+	TOKEN = CONFIG_BIT(CONFIG_TOKEN),
+	EXPLAIN = CONFIG_BIT(CONFIG_EXPLAIN),
+};
+
+static const char *const command_names[] = {
+    [CONFIG_SERVE] = "serve",	  [CONFIG_CONNECT] = "connect", [CONFIG_TOKEN] = "token",
+    [CONFIG_EXPLAIN] = "explain", [CONFIG_CHECK] = "check",
+};
+
 /* Rows of one group stand together; help prints the group's title before the first. */
 /* clang-format off */
-static const struct config_option serve_options[] = {
+static const struct config_option all_options[] = {
 	{"listen", "ADDRESS", CONFIG_VALUE_LISTEN, FIELD(listen), "Listening", "tls://:2376",
 	 .help = "where to listen: tls://HOST:PORT (an empty HOST is every address) or unix:///PATH; repeatable",
-	 .count_offset = FIELD(listen_count), .max = CONFIG_LISTEN_MAX, .checked = true},
+	 .count_offset = FIELD(listen_count), .max = CONFIG_LISTEN_MAX, .commands = SERVE | CHECK | CONNECT, .without_fallback = CONNECT},
 	{"max-connections", "NUMBER", CONFIG_VALUE_NUMBER, FIELD(max_connections), "Listening", "16384",
-	 .help = "clients served at the same time; more have to wait", .min = 1, .max = 1048576},
+	 .help = "clients served at the same time; more have to wait", .min = 1, .max = 1048576, .commands = SERVE | CONNECT},
 	{"admin", "ADDRESS", CONFIG_VALUE_ADMIN, FIELD(admin), "Listening", NULL,
 	 .help = "where to answer GET /health, /ready and /metrics without a token: tcp://HOST:PORT or unix:///PATH "
-	 "(default: nowhere)"},
+	 "(default: nowhere)", .commands = SERVE | CONNECT},
 
 	{"engine", "ADDRESS", CONFIG_VALUE_ENGINE, FIELD(engine), "Docker Engine",
 	 "unix:///var/run/docker.sock",
-	 .help = "the engine behind: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT", .checked = true},
+	 .help = "the engine behind: unix:///PATH, tcp://HOST:PORT or tls://HOST:PORT", .commands = SERVE | CHECK},
 	{"engine-cert-dir", "DIR", CONFIG_VALUE_TEXT, FIELD(engine_cert_dir), "Docker Engine", NULL,
-	 .help = "ca.pem, cert.pem and key.pem for an engine at tls://", .checked = true},
+	 .help = "ca.pem, cert.pem and key.pem for an engine at tls://", .commands = SERVE | CHECK},
 
 	{"state", "DIR", CONFIG_VALUE_TEXT, FIELD(state_dir), "Files", NULL,
 	 .help = "where headgate keeps its CA, certificate and tokens (default: /var/lib/headgate for root, else "
-	 "$XDG_STATE_HOME/headgate)", .checked = true},
+	 "$XDG_STATE_HOME/headgate)", .commands = SERVE | CHECK | TOKEN | EXPLAIN},
 	{"cert", "FILE", CONFIG_VALUE_TEXT, FIELD(cert_file), "Files", NULL,
-	 .help = "your own server certificate, PEM, with its chain; goes with --key", .checked = true},
-	{"key", "FILE", CONFIG_VALUE_TEXT, FIELD(key_file), "Files", NULL, .help = "the private key of --cert, PEM", .checked = true},
+	 .help = "your own server certificate, PEM, with its chain; goes with --key", .commands = SERVE | CHECK},
+	{"key", "FILE", CONFIG_VALUE_TEXT, FIELD(key_file), "Files", NULL, .help = "the private key of --cert, PEM", .commands = SERVE | CHECK},
 	{"san", "NAME", CONFIG_VALUE_NAME, FIELD(sans), "Files", NULL,
 	 .help = "one more host name or address for headgate's own certificate; repeatable",
-	 .count_offset = FIELD(sans_count), .max = CONFIG_SAN_MAX, .checked = true},
+	 .count_offset = FIELD(sans_count), .max = CONFIG_SAN_MAX, .commands = SERVE | CHECK},
 	{"tokens", "FILE", CONFIG_VALUE_TEXT, FIELD(tokens_file), "Files", NULL,
-	 .help = "the token file (default: tokens in the state directory)", .checked = true},
+	 .help = "the token file (default: tokens in the state directory)", .commands = SERVE | CHECK | TOKEN | EXPLAIN},
 
+	{"policy", "FILE", CONFIG_VALUE_TEXT, FIELD(policy_file), "Files", NULL,
+	 .help = "roles of your own (default: policy in the state directory, if it is there)",
+	 .commands = SERVE | CHECK | TOKEN | EXPLAIN},
+	{"client-ca", "FILE", CONFIG_VALUE_TEXT, FIELD(client_ca_file), "Files", NULL,
+	 .help = "PEM; a client certificate of this CA does for a token: its CN or DNS name is the token's name", .commands = SERVE | CHECK},
+
+	{"to", "HOST:PORT", CONFIG_VALUE_REMOTE, FIELD(engine), "Remote headgate", NULL,
+	 .help = "where it is; may stand without the option's name", .commands = CONNECT},
+	{"token-file", "FILE", CONFIG_VALUE_TEXT, FIELD(token_file), "Remote headgate", NULL,
+	 .help = "a file with the token, and nobody else's to read", .commands = CONNECT},
+	{"ca", "FILE", CONFIG_VALUE_TEXT, FIELD(ca_file), "Remote headgate", NULL,
+	 .help = "its ca.pem (default: the CAs of this system)", .commands = CONNECT},
+	{"fingerprint", "SHA256", CONFIG_VALUE_DIGEST, FIELD(fingerprint), "Remote headgate", NULL,
+	 .help = "of its CA's certificate, or of its own, instead of --ca: openssl x509 -noout -fingerprint -sha256 -in ca.pem",
+	 .commands = CONNECT},
+	{"server-name", "NAME", CONFIG_VALUE_NAME, FIELD(server_name), "Remote headgate", NULL,
+	 .help = "whom its certificate has to name (default: HOST)", .commands = CONNECT},
+
+	{"role", "ROLE", CONFIG_VALUE_TEXT, FIELD(role), "Token", NULL,
+	 .help = "what it may do; 'headgate explain --roles' lists the roles", .commands = TOKEN | EXPLAIN},
+	{"expires", "WHEN", CONFIG_VALUE_TEXT, FIELD(expires), "Token", NULL,
+	 .help = "12h, 90d, 8w, 2027-01-31 or 2027-01-31T12:00:00Z (default: never)", .commands = TOKEN},
+	{"from", "PREFIX", CONFIG_VALUE_PREFIX, FIELD(from), "Token", NULL,
+	 .help = "the addresses it is good from, like 10.0.0.0/8; repeatable (default: all)",
+	 .count_offset = FIELD(from_count), .max = 8, .commands = TOKEN},
+	{"overlap", "TIME", CONFIG_VALUE_TEXT, FIELD(overlap), "Token", "24h",
+	 .help = "how long a rotated token's old secret stays good", .commands = TOKEN},
+	{"json", NULL, CONFIG_VALUE_FLAG, FIELD(json), "Token", NULL, .help = "for programs: list and show as JSON",
+	 .commands = TOKEN},
+	{"token", "NAME", CONFIG_VALUE_TEXT, FIELD(token), "Question", NULL, .help = "for that token's role",
+	 .commands = EXPLAIN},
+	{"roles", NULL, CONFIG_VALUE_FLAG, FIELD(roles), "Question", NULL, .help = "lists all roles",
+	 .commands = EXPLAIN},
+	{"from-env", NULL, CONFIG_VALUE_FLAG, FIELD(from_env), "Question", NULL,
+	 .help = "prints the policy that docker-socket-proxy's switches in the environment (CONTAINERS=1, POST=0) stand for",
+	 .commands = EXPLAIN},
 	{"handshake-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(handshake_timeout_ms), "Time limits", "10s",
-	 .help = "for a TLS handshake", .min = 1},
+	 .help = "for a TLS handshake", .min = 1, .commands = SERVE},
 	{"head-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(head_timeout_ms), "Time limits", "30s",
-	 .help = "for a request's head, and for a body of known length that stands still", .min = 1},
+	 .help = "for a request's head, and for a body of known length that stands still", .min = 1, .commands = SERVE | CONNECT},
 	{"idle-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(idle_timeout_ms), "Time limits", "10m",
-	 .help = "for a connection that is kept between requests", .min = 1},
+	 .help = "for a connection that is kept between requests", .min = 1, .commands = SERVE | CONNECT},
 	{"connect-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(connect_timeout_ms), "Time limits", "10s",
-	 .help = "for a connection to the engine", .min = 1, .checked = true},
+	 .help = "for a connection to the engine", .min = 1, .commands = SERVE | CHECK | CONNECT},
 	{"drain-timeout", "TIME", CONFIG_VALUE_DURATION, FIELD(drain_timeout_ms), "Time limits", "30s",
-	 .help = "for open requests to end after SIGTERM"},
+	 .help = "for open requests to end after SIGTERM", .commands = SERVE | CONNECT},
 
+
+	{"auth-failures", "N/TIME", CONFIG_VALUE_RATE, FIELD(auth_failures), "Abuse", "20/1m",
+	 .help = "so many wrong tokens from an address in that time, then it has to wait as long; 0: never",
+	 .max = 1000000, .commands = SERVE},
+	{"peer-connections", "NUMBER", CONFIG_VALUE_NUMBER, FIELD(peer_connections), "Abuse", "0",
+	 .help = "open at once from one address; 0: any number", .max = 1048576, .commands = SERVE},
+	{"token-connections", "NUMBER", CONFIG_VALUE_NUMBER, FIELD(token_connections), "Abuse", "0",
+	 .help = "requests at once with one token; 0: any number", .max = 1048576, .commands = SERVE},
+	{"proxy-protocol", "PREFIX", CONFIG_VALUE_PREFIX, FIELD(proxy_sources), "Abuse", NULL,
+	 .help = "load balancers that say whose connection it is (PROXY protocol, version 2); they have to; repeatable",
+	 .count_offset = FIELD(proxy_sources_count), .max = CONFIG_PREFIXES_MAX, .commands = SERVE},
+	{"token-in-path", NULL, CONFIG_VALUE_FLAG, FIELD(token_in_path), "Abuse", NULL,
+	 .help = "takes the token from the path, too: /t/TOKEN/... (it then stands in histories and others' logs)",
+	 .commands = SERVE},
 	{"workers", "NUMBER", CONFIG_VALUE_NUMBER, FIELD(workers), "Running", NULL,
-	 .help = "worker threads (default: one a processor)", .min = 1, .max = CONFIG_WORKERS_MAX},
+	 .help = "worker threads (default: one a processor)", .min = 1, .max = CONFIG_WORKERS_MAX, .commands = SERVE | CONNECT},
 	{"event", "KIND", CONFIG_VALUE_WORD, FIELD(event), "Running", "auto",
-	 .help = "how to wait for work: auto, uring or epoll", .words = event_words, .checked = true},
+	 .help = "how to wait for work: auto, uring or epoll", .words = event_words, .commands = SERVE | CHECK | CONNECT},
 	{"ktls", "WHEN", CONFIG_VALUE_WORD, FIELD(ktls), "Running", "auto",
-	 .help = "TLS in the kernel: auto, on (do not start without) or off", .words = ktls_words, .checked = true},
+	 .help = "TLS in the kernel: auto, on (do not start without) or off", .words = ktls_words, .commands = SERVE | CHECK | CONNECT},
 	{"mover", "KIND", CONFIG_VALUE_WORD, FIELD(mover), "Running", "auto",
-	 .help = "what carries long bodies: auto, splice or copy", .words = mover_words},
+	 .help = "what carries long bodies: auto, splice or copy", .words = mover_words, .commands = SERVE | CONNECT},
 	{"log-level", "LEVEL", CONFIG_VALUE_WORD, FIELD(log_level), "Running", "info",
-	 .help = "error, warn, info or debug", .words = level_words},
+	 .help = "error, warn, info or debug", .words = level_words, .commands = SERVE | CONNECT},
 };
 /* clang-format on */
 
-#define OPTION_COUNT ARRAY_SIZE(serve_options)
+#define OPTION_COUNT ARRAY_SIZE(all_options)
 
 /* Where the reader stands. */
 struct parse {
 	struct config *config;
-	const char *command;
+	enum config_command command;
 	bool given[OPTION_COUNT];
 	char *error;
 	size_t error_cap;
@@ -102,8 +165,8 @@ static enum config_result fail(struct parse *parse, const char *format, ...)
 	if (vsnprintf(what, sizeof(what), format, args) < 0)
 		what[0] = '\0';
 	va_end(args);
-	snprintf(parse->error, parse->error_cap, "headgate %s: %s; try 'headgate %s --help'", parse->command,
-		 what, parse->command);
+	snprintf(parse->error, parse->error_cap, "headgate %s: %s; try 'headgate %s --help'",
+		 command_names[parse->command], what, command_names[parse->command]);
 	return CONFIG_BAD;
 }
 
@@ -132,34 +195,42 @@ static enum config_result set_value(struct parse *parse, const struct config_opt
 	return fail(parse, "%s: '%s' %s", source, shown(value, text), reason);
 }
 
-const struct config_option *config_serve_options(size_t *count)
+const struct config_option *config_options(size_t *count)
 {
 	*count = OPTION_COUNT;
-	return serve_options;
+	return all_options;
 }
 
-static const struct config_option *find_option(struct span name)
+/* `check` is given what serve is given, and looks at some of it. */
+static bool takes(enum config_command command, const struct config_option *option)
+{
+	return option->commands & (command == CONFIG_CHECK ? SERVE : CONFIG_BIT(command));
+}
+
+static const struct config_option *find_option(enum config_command command, struct span name)
 {
 	for (size_t i = 0; i < OPTION_COUNT; i++)
-		if (span_eq(name, span_of(serve_options[i].name)))
-			return &serve_options[i];
+		if (takes(command, &all_options[i]) && span_eq(name, span_of(all_options[i].name)))
+			return &all_options[i];
 	return NULL;
 }
 
 /* The option whose name takes the fewest changes to get from `name`; NULL when none is close. */
-static const struct config_option *nearest_option(struct span name)
+static const struct config_option *nearest_option(enum config_command command, struct span name)
 {
 	const struct config_option *nearest = NULL;
 	size_t best = 3;
 
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
-		struct span candidate = span_of(serve_options[i].name);
+		struct span candidate = span_of(all_options[i].name);
 		size_t distance = config_edit_distance(name, candidate);
 
+		if (!takes(command, &all_options[i]))
+			continue;
 		/* Two changes in a word of three letters are another word. */
 		if (distance < best && distance * 2 < candidate.len) {
 			best = distance;
-			nearest = &serve_options[i];
+			nearest = &all_options[i];
 		}
 	}
 	return nearest;
@@ -167,7 +238,7 @@ static const struct config_option *nearest_option(struct span name)
 
 static enum config_result unknown_option(struct parse *parse, const char *argument, struct span name)
 {
-	const struct config_option *nearest = nearest_option(name);
+	const struct config_option *nearest = nearest_option(parse->command, name);
 	char text[SHOWN_VALUE_MAX + 4], given[SHOWN_VALUE_MAX + 1];
 	size_t dashes = argument[0] == '-' ? (argument[1] == '-' ? 2 : 1) : 0;
 	size_t length = dashes + name.len;
@@ -183,32 +254,50 @@ static enum config_result unknown_option(struct parse *parse, const char *argume
 	return fail(parse, "unknown option '%s'", shown(given, text));
 }
 
+/* What is no option. */
+static enum config_result take_argument(struct parse *parse, const char *argument)
+{
+	static const size_t most[CONFIG_COMMAND_COUNT] = {
+	    [CONFIG_CONNECT] = 1, [CONFIG_TOKEN] = 2, [CONFIG_EXPLAIN] = 2};
+	struct config *config = parse->config;
+	char text[SHOWN_VALUE_MAX + 4];
+
+	if (most[parse->command] == 0)
+		return fail(parse, "'%s' is not an option", shown(argument, text));
+	if (config->arguments_count == most[parse->command])
+		return fail(parse, "'%s' is one word too many", shown(argument, text));
+	config->arguments[config->arguments_count++] = argument;
+	return CONFIG_OK;
+}
+
 /* Reads argv[*index], and the argument after it where that is the value. */
 static enum config_result read_argument(struct parse *parse, int argc, char **argv, int *index)
 {
 	const char *argument = argv[*index], *equals = strchr(argument, '='), *value;
 	const struct config_option *option;
-	char source[CONFIG_NAME_CAP], text[SHOWN_VALUE_MAX + 4];
+	char source[CONFIG_NAME_CAP];
 	struct span name;
 
 	if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)
 		return CONFIG_HELP;
 	if (argument[0] != '-' || argument[1] == '\0')
-		return fail(parse, "'%s' is not an option", shown(argument, text));
+		return take_argument(parse, argument);
 	name =
 	    equals ? (struct span){.ptr = argument, .len = (size_t)(equals - argument)} : span_of(argument);
 	name = span_skip(name, name.len > 1 && name.ptr[1] == '-' ? 2 : 1);
-	option = argument[1] == '-' ? find_option(name) : NULL;
+	option = argument[1] == '-' ? find_option(parse->command, name) : NULL;
 	if (!option)
 		return unknown_option(parse, argument, name);
 
 	if (equals)
 		value = equals + 1;
+	else if (option->kind == CONFIG_VALUE_FLAG)
+		value = "true";
 	else
 		value = *index + 1 < argc && strncmp(argv[*index + 1], "--", 2) != 0 ? argv[++*index] : "";
 	if (*value == '\0')
 		return fail(parse, "--%s needs a value: %s", option->name, option->argument);
-	parse->given[option - serve_options] = true;
+	parse->given[option - all_options] = true;
 	snprintf(source, sizeof(source), "--%s", option->name);
 	return set_value(parse, option, source, value);
 }
@@ -248,22 +337,22 @@ static enum config_result read_environment(struct parse *parse, const struct con
 static enum config_result fill_in(struct parse *parse, char *(*getenv_fn)(const char *name))
 {
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
-		const struct config_option *option = &serve_options[i];
+		const struct config_option *option = &all_options[i];
 		enum config_result result = CONFIG_OK;
 		char name[CONFIG_NAME_CAP];
 		const char *value;
 
-		if (parse->given[i])
+		if (parse->given[i] || !takes(parse->command, option))
 			continue;
 		config_environment_name(option, name);
 		value = getenv_fn(name);
 		/* As on the command line: whoever sets it means a value, and lost it on the way. */
 		if (value && !*value)
 			return fail(parse, "%s is set but empty; give it a value (%s) or unset it", name,
-				    option->argument);
+				    option->argument ? option->argument : "true or false");
 		if (value)
 			result = read_environment(parse, option, value);
-		else if (option->fallback)
+		else if (option->fallback && !(option->without_fallback & CONFIG_BIT(parse->command)))
 			result = set_value(parse, option, option->name, option->fallback);
 		if (result != CONFIG_OK)
 			return result;
@@ -302,41 +391,31 @@ static enum config_result check_together(struct parse *parse)
 	return CONFIG_OK;
 }
 
-static enum config_result parse_all(struct parse *parse, int argc, char **argv,
-				    char *(*getenv_fn)(const char *name))
+static bool serves(enum config_command command)
 {
-	struct config *config = parse->config;
+	return command == CONFIG_SERVE || command == CONFIG_CHECK;
+}
+
+enum config_result config_parse(struct config *config, enum config_command command, int argc, char **argv,
+				char *(*getenv_fn)(const char *name), char *error, size_t error_cap)
+{
+	struct parse parse = {.config = config, .command = command, .error = error, .error_cap = error_cap};
 	enum config_result result = CONFIG_OK;
 
 	memset(config, 0, sizeof(*config));
-	if (parse->error_cap)
-		parse->error[0] = '\0';
+	if (error_cap)
+		error[0] = '\0';
 	for (int i = 1; i < argc && result == CONFIG_OK; i++)
-		result = read_argument(parse, argc, argv, &i);
+		result = read_argument(&parse, argc, argv, &i);
 	if (result == CONFIG_OK)
-		result = fill_in(parse, getenv_fn);
-	if (result == CONFIG_OK)
-		result = read_original(parse, getenv_fn, "DOCKER_API_TOKEN", &config->original_token);
+		result = fill_in(&parse, getenv_fn);
+	if (!serves(command) || result != CONFIG_OK)
+		return result;
+	result = read_original(&parse, getenv_fn, "DOCKER_API_TOKEN", &config->original_token);
 	if (result == CONFIG_OK)
 		result =
-		    read_original(parse, getenv_fn, "DOCKER_API_TOKEN_FILE", &config->original_token_file);
-	return result == CONFIG_OK ? check_together(parse) : result;
-}
-
-enum config_result config_parse_serve(struct config *config, int argc, char **argv,
-				      char *(*getenv_fn)(const char *name), char *error, size_t error_cap)
-{
-	struct parse parse = {.config = config, .command = "serve", .error = error, .error_cap = error_cap};
-
-	return parse_all(&parse, argc, argv, getenv_fn);
-}
-
-enum config_result config_parse_check(struct config *config, int argc, char **argv,
-				      char *(*getenv_fn)(const char *name), char *error, size_t error_cap)
-{
-	struct parse parse = {.config = config, .command = "check", .error = error, .error_cap = error_cap};
-
-	return parse_all(&parse, argc, argv, getenv_fn);
+		    read_original(&parse, getenv_fn, "DOCKER_API_TOKEN_FILE", &config->original_token_file);
+	return result == CONFIG_OK ? check_together(&parse) : result;
 }
 
 bool config_wants_tls(const struct config *config)

@@ -59,24 +59,26 @@ static void print_row(FILE *out, const char *left, const char *text, const char 
 	fputc('\n', out);
 }
 
-/* All options, or those that `check` looks at. */
-static void print_options(FILE *out, bool only_checked)
+/* The options that mean something to the command. */
+static void print_options(FILE *out, enum config_command command)
 {
 	size_t count;
-	const struct config_option *options = config_serve_options(&count);
+	const struct config_option *options = config_options(&count);
 	const char *group = "";
 
 	for (size_t i = 0; i < count; i++) {
+		bool has_fallback = !(options[i].without_fallback & CONFIG_BIT(command));
 		char left[CONFIG_NAME_CAP];
 
-		if (only_checked && !options[i].checked)
+		if (!(options[i].commands & CONFIG_BIT(command)))
 			continue;
 		if (strcmp(group, options[i].group) != 0) {
 			group = options[i].group;
 			fprintf(out, "\n%s\n", group);
 		}
-		snprintf(left, sizeof(left), "--%s %s", options[i].name, options[i].argument);
-		print_row(out, left, options[i].help, options[i].fallback);
+		snprintf(left, sizeof(left), "--%s%s%s", options[i].name, options[i].argument ? " " : "",
+			 options[i].argument ? options[i].argument : "");
+		print_row(out, left, options[i].help, has_fallback ? options[i].fallback : NULL);
 	}
 	fputs("\n", out);
 	print_row(out, "-h, --help", "this text", NULL);
@@ -90,11 +92,11 @@ static void print_original(FILE *out)
 	print_row(out, "DOCKER_API_TOKEN_FILE", "a file that holds it", NULL);
 }
 
-void config_help_serve(FILE *out)
+static void help_serve(FILE *out)
 {
 	fputs("Usage: headgate serve [OPTION]...\n\n", out);
 	print_paragraph(out, "Serves the Docker Engine API over TLS to clients that present a token.", 0);
-	print_options(out, false);
+	print_options(out, CONFIG_SERVE);
 	print_paragraph(out, "TIME is a number with ms, s, m or h after it; a number alone is seconds.", 0);
 	fputs("\nEnvironment\n", out);
 	print_paragraph(
@@ -106,7 +108,7 @@ void config_help_serve(FILE *out)
 	print_original(out);
 }
 
-void config_help_check(FILE *out)
+static void help_check(FILE *out)
 {
 	fputs("Usage: headgate check [OPTION]...\n\n", out);
 	print_paragraph(
@@ -115,7 +117,7 @@ void config_help_check(FILE *out)
 	    "io_uring, the engine, certificate and tokens, and what to do about what is missing. "
 	    "Makes and changes nothing.",
 	    0);
-	print_options(out, true);
+	print_options(out, CONFIG_CHECK);
 	print_paragraph(out,
 			"The other options of serve are read and otherwise ignored, those in the environment "
 			"(HEADGATE_...) too: give what serve is given.",
@@ -127,6 +129,64 @@ void config_help_check(FILE *out)
 	print_row(out, "0", "ready; with TLS in userspace, too", NULL);
 	print_row(out, "1", "serve would not start, or serve nobody; the last lines say why", NULL);
 	print_row(out, "2", "an option is wrong", NULL);
+}
+
+static void help_connect(FILE *out)
+{
+	fputs("Usage: headgate connect HOST:PORT --token-file FILE [OPTION]...\n\n", out);
+	print_paragraph(
+	    out,
+	    "A unix socket here that is the Docker engine behind a headgate elsewhere: for programs that "
+	    "cannot send a token. Only its owner can open it.",
+	    0);
+	print_options(out, CONFIG_CONNECT);
+	print_paragraph(out,
+			"Without --listen: $XDG_RUNTIME_DIR/headgate.sock, for root "
+			"/run/headgate-connect.sock. SIGHUP reads the token file again.",
+			0);
+}
+
+static void help_token(FILE *out)
+{
+	fputs("Usage: headgate token create NAME --role ROLE [OPTION]...\n"
+	      "       headgate token rotate NAME [--overlap TIME]\n"
+	      "       headgate token revoke NAME\n"
+	      "       headgate token list\n"
+	      "       headgate token show NAME\n\n",
+	      out);
+	print_paragraph(
+	    out,
+	    "Makes, changes and takes back tokens. A secret is shown once, when it is made; only its "
+	    "SHA-256 digest is kept. A headgate that runs follows within a second.",
+	    0);
+	print_options(out, CONFIG_TOKEN);
+}
+
+static void help_explain(FILE *out)
+{
+	fputs("Usage: headgate explain METHOD PATH --token NAME\n"
+	      "       headgate explain METHOD PATH --role ROLE\n"
+	      "       headgate explain --role ROLE\n"
+	      "       headgate explain --roles\n"
+	      "       headgate explain --from-env\n\n",
+	      out);
+	print_paragraph(
+	    out, "Says whether a request is allowed, and which rule decides; or what a role may do.", 0);
+	print_options(out, CONFIG_EXPLAIN);
+	fputs("Exit code\n", out);
+	print_row(out, "0", "allowed", NULL);
+	print_row(out, "1", "refused", NULL);
+	print_row(out, "2", "the question or a file is wrong", NULL);
+}
+
+void config_help(FILE *out, enum config_command command)
+{
+	static void (*const helps[])(FILE *) = {
+	    [CONFIG_SERVE] = help_serve,     [CONFIG_CONNECT] = help_connect, [CONFIG_TOKEN] = help_token,
+	    [CONFIG_EXPLAIN] = help_explain, [CONFIG_CHECK] = help_check,
+	};
+
+	helps[command](out);
 }
 
 /* Text in a manual's source: what roff would read as a command or an escape is written as a character. */
@@ -144,19 +204,21 @@ static void print_roff(FILE *out, const char *text)
 	}
 }
 
-void config_man_serve(FILE *out)
+void config_man(FILE *out, enum config_command command)
 {
 	size_t count;
-	const struct config_option *options = config_serve_options(&count);
+	const struct config_option *options = config_options(&count);
 
 	fputs(".Bl -tag -width Ds\n", out);
 	for (size_t i = 0; i < count; i++) {
+		if (!(options[i].commands & CONFIG_BIT(command)))
+			continue;
 		fputs(".It Fl \\-", out);
 		print_roff(out, options[i].name);
-		fprintf(out, " Ar %s\n", options[i].argument);
+		fprintf(out, options[i].argument ? " Ar %s\n" : "\n", options[i].argument);
 		print_roff(out, options[i].help);
 		fputc('\n', out);
-		if (options[i].fallback) {
+		if (options[i].fallback && !(options[i].without_fallback & CONFIG_BIT(command))) {
 			fputs("\\%(default:\\ ", out); /* kept in one piece */
 			print_roff(out, options[i].fallback);
 			fputs(")\n", out);

@@ -252,6 +252,71 @@ static int set_address(struct config_address *address, const struct config_optio
 	return 0;
 }
 
+/* HOST:PORT; the tls:// before it goes without saying. */
+static int set_remote(struct config_address *address, const char *value, char reason[CONFIG_REASON_CAP])
+{
+	char text[sizeof(address->text)];
+	const char *why = NULL;
+	int n = snprintf(text, sizeof(text), "%s%s", strstr(value, "://") ? "" : "tls://", value);
+
+	if (n < 0 || (size_t)n >= sizeof(text))
+		return reason_write(reason, "is longer than an address can be");
+	if (config_address_parse(address, text, false, &why))
+		return reason_write(reason, "%s", why == no_scheme ? "is no address: HOST:PORT" : why);
+	if (address->scheme != CONFIG_TLS)
+		return reason_write(reason, "is no address of a headgate: HOST:PORT, spoken to over TLS");
+	return 0;
+}
+
+static int set_flag(bool *flag, const char *value, char reason[CONFIG_REASON_CAP])
+{
+	*flag = strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
+	if (*flag || strcmp(value, "false") == 0 || strcmp(value, "0") == 0)
+		return 0;
+	return reason_write(reason, "is not true or false");
+}
+
+/* "20/1m"; 0 alone says never. */
+static int set_rate(unsigned rate[2], const struct config_option *option, const char *value,
+		    char reason[CONFIG_REASON_CAP])
+{
+	size_t digits = strcspn(value, "/");
+
+	if (strcmp(value, "0") == 0)
+		return 0;
+	if (value[digits] == '/' && number_parse(value, digits, 1, option->max, &rate[0]) &&
+	    config_duration_parse(value + digits + 1, &rate[1]) == 0 && rate[1] > 0)
+		return 0;
+	return reason_write(reason, "is not a number of times in a time, like 20/1m, or 0");
+}
+
+static unsigned hex_nibble(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	return (unsigned)(strchr(digits, tolower((unsigned char)c)) - digits);
+}
+
+/* With or without the colons that openssl x509 -fingerprint writes. */
+static int set_digest(struct config_digest *digest, const char *value, char reason[CONFIG_REASON_CAP])
+{
+	size_t nibbles = 0;
+
+	for (const char *c = value; *c; c++) {
+		if (*c == ':' && nibbles % 2 == 0 && nibbles > 0 && c[1])
+			continue;
+		if (!isxdigit((unsigned char)*c) || nibbles == 2 * sizeof(digest->bytes)) {
+			nibbles = 0;
+			break;
+		}
+		unsigned nibble = hex_nibble(*c);
+		digest->bytes[nibbles / 2] = (uint8_t)((unsigned)digest->bytes[nibbles / 2] << 4 | nibble);
+		nibbles++;
+	}
+	digest->is_given = nibbles == 2 * sizeof(digest->bytes);
+	return digest->is_given ? 0 : reason_write(reason, "is not a SHA-256 fingerprint: 64 hex digits");
+}
+
 static int set_word(unsigned *word, const struct config_option *option, const char *value,
 		    char reason[CONFIG_REASON_CAP])
 {
@@ -307,6 +372,10 @@ int config_value_set(struct config *config, const struct config_option *option, 
 	struct config_address address = {0};
 	const char *text = NULL;
 	unsigned number = 0;
+	unsigned rate[2] = {0};
+	bool flag = false;
+	struct address_prefix prefix = {0};
+	struct config_digest digest = {0};
 	const void *from = &number;
 	size_t size = sizeof(number);
 	int error;
@@ -317,6 +386,35 @@ int config_value_set(struct config *config, const struct config_option *option, 
 			return reason_write(reason, "is one too many; there can be %u", option->max);
 	}
 	switch (option->kind) {
+	case CONFIG_VALUE_FLAG:
+		error = set_flag(&flag, value, reason);
+		from = &flag;
+		size = sizeof(flag);
+		break;
+	case CONFIG_VALUE_PREFIX:
+		error = address_prefix_parse(&prefix, span_of(value));
+		if (error)
+			reason_write(reason,
+				     "is no address or prefix like 10.0.0.0/8 or 2001:db8::/32 (bits behind "
+				     "a prefix must be 0)");
+		from = &prefix;
+		size = sizeof(prefix);
+		break;
+	case CONFIG_VALUE_RATE:
+		error = set_rate(rate, option, value, reason);
+		from = rate;
+		size = sizeof(rate);
+		break;
+	case CONFIG_VALUE_DIGEST:
+		error = set_digest(&digest, value, reason);
+		from = &digest;
+		size = sizeof(digest);
+		break;
+	case CONFIG_VALUE_REMOTE:
+		error = set_remote(&address, value, reason);
+		from = &address;
+		size = sizeof(address);
+		break;
 	case CONFIG_VALUE_LISTEN:
 	case CONFIG_VALUE_ENGINE:
 	case CONFIG_VALUE_ADMIN:

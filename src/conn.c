@@ -9,11 +9,13 @@
  * END (close). The only way back is from EXCHANGE to HEAD, when both messages ended exactly.
  *
  *     state      what happens                                                deadline
+ *     PROXY      the client's address, from a load balancer that may say it  handshake
  *     HANDSHAKE  TLS, stepped by OpenSSL                                     handshake
  *     ARM        the place of kernel TLS; nothing here may fail
  *     HEAD       read until a head is complete                               head; idle between requests
  *     CHECK      parse, token, route; write the head that goes on
- *     BODY       the first byte of a promised body must be there             body
+ *     BODY       the first byte of a promised body must be there, or all of  body
+ *                it, where it has to be looked into
  *     CONNECT    the engine leg, unless it is still open                     connect
  *     EXCHANGE   request up, answer down                                     body, while one of known length is due
  *     TUNNEL     raw both ways, after the engine's own consent               none
@@ -53,6 +55,7 @@
 #include <linux/sockios.h>
 
 #include "log.h"
+#include "proxy_protocol.h"
 #include "reply.h"
 
 /* A bulk transfer moves this much, then the worker's other connections have their turn. */
@@ -144,12 +147,14 @@ static enum conn_step out_of_memory(struct conn *c)
 }
 
 /* An answer of our own instead of the engine's. Only before anything of the engine's answer has left. */
-static enum conn_step refuse(struct conn *c, int status, const char *message)
+static enum conn_step refuse_for(struct conn *c, int status, const char *message, unsigned retry_after_s)
 {
 	struct buf *buf = buf_take(&c->env->bufs);
-	long n = buf ? reply_write(status, message, c->x.method, buf->data, BUF_BYTES) : -ENOMEM;
+	long n =
+	    buf ? reply_write(status, message, retry_after_s, c->x.method, buf->data, BUF_BYTES) : -ENOMEM;
 
 	conn_engine_close(c);
+	conn_inspection_free(c);
 	timer_stop(&c->env->timers, &c->timer);
 	if (n < 0) {
 		buf_give(&c->env->bufs, &buf);
@@ -163,6 +168,11 @@ static enum conn_step refuse(struct conn *c, int status, const char *message)
 	exchange_over(c, message);
 	c->state = CONN_REPLY;
 	return NEXT;
+}
+
+static enum conn_step refuse(struct conn *c, int status, const char *message)
+{
+	return refuse_for(c, status, message, 0);
 }
 
 static enum conn_step refuse_engine(struct conn *c, int status, int error, const char *detail)
@@ -257,6 +267,53 @@ static void want_hangup(struct conn *c)
 		deadline(c, TIMER_PROBE);
 }
 
+/* ---- PROXY ---- */
+
+/*
+ * What is there already would be reported at once, again and again: only more than that counts, or the end.
+ * False at the end.
+ */
+static bool wait_for_more_than(struct conn *c, size_t len)
+{
+	struct pollfd pollfd = {.fd = c->client.fd, .events = POLLRDHUP};
+	int mark = (int)len + 1;
+
+	(void)setsockopt(c->client.fd, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof(mark));
+	want(c, &c->client, EVENT_IN);
+	return poll(&pollfd, 1, 0) == 0;
+}
+
+/* Exactly the header is taken out of the socket: what follows is TLS's. */
+static enum conn_step state_proxy(struct conn *c)
+{
+	char bytes[PROXY_PROTOCOL_MAX_BYTES];
+	const int one = 1;
+	bool has_address = false;
+	size_t used = 0;
+	ssize_t n = recv(c->client.fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		return END;
+	struct span seen = {.ptr = bytes, .len = n > 0 ? (size_t)n : 0};
+	switch (proxy_protocol_parse(seen, &used, &c->address, &has_address)) {
+	case PROXY_PROTOCOL_MORE:
+		break;
+	case PROXY_PROTOCOL_BAD:
+		log_warn("%s did not begin with a PROXY protocol header (version 2), which --proxy-protocol "
+			 "asks of it",
+			 c->peer);
+		return END;
+	case PROXY_PROTOCOL_DONE:
+		if (recv(c->client.fd, bytes, used, MSG_DONTWAIT) != (ssize_t)used)
+			return END;
+		(void)setsockopt(c->client.fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+		conn_peer_is_known(c, has_address);
+		c->state = CONN_HANDSHAKE;
+		return NEXT;
+	}
+	return wait_for_more_than(c, seen.len) ? WAIT : END;
+}
+
 /* ---- HANDSHAKE ---- */
 
 static enum conn_step state_handshake(struct conn *c)
@@ -310,6 +367,9 @@ static int arm(struct conn *c, struct leg *leg, const char *who)
 
 static enum conn_step state_arm(struct conn *c)
 {
+	/* The names go with the SSL object. */
+	if (c->client.tls && tls_peer_names(c->client.tls, &c->certified) < 0)
+		return out_of_memory(c);
 	c->scan = (struct http_scan){0};
 	if (arm(c, &c->client, "") < 0) {
 		const char *failure = leg_failure(&c->client);
@@ -394,24 +454,10 @@ static void remember_request(struct conn *c, const struct http_request *request)
 	snprintf(x->path, sizeof(x->path), "%.*s", (int)request->path.len, request->path.ptr);
 }
 
-/* Whose token the request carries; NULL for none, a wrong one, or one that cannot be read. */
-static const struct token *check_token(const struct conn *c, const struct http_request *request)
-{
-	char scratch[TOKEN_SECRET_MAX_BYTES + 512];
-	struct span secret;
-
-	if (!token_from_fields(request->token, request->authorization, scratch, sizeof(scratch), &secret))
-		secret = (struct span){0};
-	const struct token *token = token_set_find(c->env->tokens, secret);
-	if (request->has_authorization)
-		explicit_bzero(scratch, sizeof(scratch));
-	return token;
-}
-
 /* What the route and the head make of the request; see the table of kinds in route.h. */
-static enum http_connection classify(struct conn *c, const struct http_request *request)
+static enum http_connection classify(struct conn *c, const struct http_request *request,
+				     const struct route *route)
 {
-	const struct route *route = route_find(request->method, request->path);
 	struct exchange *x = &c->x;
 
 	x->kind = route ? route->kind : ROUTE_MESSAGE;
@@ -444,7 +490,8 @@ static enum conn_step compose_request(struct conn *c, const struct http_request 
 
 	if (!buf)
 		return out_of_memory(c);
-	long n = http_write_request(request, connection, buf->data, BUF_BYTES - HELD_MAX_BYTES);
+	long n = http_write_request(request, connection, env->snapshot->sent_token, buf->data,
+				    BUF_BYTES - HELD_MAX_BYTES);
 	if (n < 0) {
 		buf_give(&env->bufs, &buf);
 		return refuse(c, 431, http_reason(HTTP_REFUSED_HEAD_TOO_LARGE));
@@ -456,7 +503,10 @@ static enum conn_step compose_request(struct conn *c, const struct http_request 
 	/* `request` points into what is wiped here. */
 	size_t body_offset = c->x.head_bytes;
 	ssize_t used = 0;
-	if (request->framing != HTTP_FRAMING_NONE)
+	if (c->inspection)
+		used = (ssize_t)conn_inspection_take(c, buf_head(c->held) + body_offset,
+						     buf_used(c->held) - body_offset);
+	else if (request->framing != HTTP_FRAMING_NONE)
 		used = relay_feed(&c->up, &env->relay_pools, buf_head(c->held) + body_offset,
 				  buf_used(c->held) - body_offset < request->content_length ||
 					  request->framing != HTTP_FRAMING_LENGTH
@@ -478,8 +528,10 @@ static enum conn_step state_check(struct conn *c)
 	struct conn_env *env = c->env;
 	struct http_request *request = &env->request;
 	enum http_refusal refusal;
-	bool good = http_parse_request(request, c->held->data, c->x.head_bytes, &refusal) == HTTP_OK;
+	struct refusal why = {0};
 
+	request->takes_path_token = env->token_in_path;
+	bool good = http_parse_request(request, c->held->data, c->x.head_bytes, &refusal) == HTTP_OK;
 	c->x.method = request->method;
 	if (!good) {
 		return refuse(c, http_reason_status(refusal), http_reason(refusal));
@@ -488,13 +540,18 @@ static enum conn_step state_check(struct conn *c)
 	if (request->has_origin) {
 		return refuse(c, 403, "requests from web pages (with an Origin field) are not allowed");
 	}
-	c->x.principal = check_token(c, request);
+	c->x.principal = conn_authenticate(c, request, &why);
 	if (!c->x.principal) {
-		return refuse(c, 401, "a valid token is required");
+		return refuse_for(c, why.status, why.message, why.retry_after_s);
 	}
 	if (request->upgrade && request->framing == HTTP_FRAMING_CHUNKED)
 		return refuse(c, 400, "an Upgrade with a chunked body is not allowed");
-	enum http_connection connection = classify(c, request);
+	const struct route *route = route_find(request->method, request->path);
+	conn_authorize(c, request, route, &why);
+	if (why.status) {
+		return refuse(c, why.status, why.message);
+	}
+	enum http_connection connection = classify(c, request, route);
 	if (c->client.tls && c->x.kind != ROUTE_MESSAGE) /* the last request here: no further token comes */
 		tls_expect_secrets(c->client.tls, false);
 	return compose_request(c, request, connection);
@@ -507,15 +564,53 @@ static enum conn_step state_check(struct conn *c)
  * request at the engine, which would wait for ever: nothing is sent before the body has begun. With
  * Expect it is the engine that says when.
  */
+static enum conn_step body_is_there(struct conn *c)
+{
+	timer_stop(&c->env->timers, &c->timer);
+	c->connect_phase = CONNECT_START;
+	c->state = CONN_CONNECT;
+	return NEXT;
+}
+
+/*
+ * The body decides whether the request may go on, so the engine gets nothing until it is there as a whole and
+ * was looked into. It has to come within the time that a head has.
+ */
+static enum conn_step state_body_inspected(struct conn *c)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	struct refusal why = {0};
+
+	while (!conn_inspection_is_complete(c)) {
+		int n = c->held ? 1 : hold_client_bytes(c);
+		if (n == -EAGAIN) {
+			if (!timer_running(&c->timer)) {
+				deadline(c, TIMER_BODY);
+				/* It waits for the engine's word, which only comes behind ours. */
+				if (c->x.expects_continue && c->x.takes_interim &&
+				    leg_write(&c->client, go_on, sizeof(go_on) - 1) < 0)
+					return END;
+			}
+			want(c, &c->client, EVENT_IN);
+			return WAIT;
+		}
+		if (n <= 0)
+			return n == 0 ? refuse(c, 400, "the request body ended early") : END;
+		release_held(c, conn_inspection_take(c, buf_head(c->held), buf_used(c->held)), true);
+	}
+	if (!conn_inspect(c, &why))
+		return refuse(c, why.status, why.message);
+	return body_is_there(c);
+}
+
 static enum conn_step state_body(struct conn *c)
 {
+	if (c->inspection)
+		return state_body_inspected(c);
 	bool begun = body_is_done(&c->up.body) || c->up.moved_bytes > 0;
 
-	if (begun || !c->x.body_deadline || c->x.expects_continue) {
-		c->connect_phase = CONNECT_START;
-		c->state = CONN_CONNECT;
-		return NEXT;
-	}
+	if (begun || !c->x.body_deadline || c->x.expects_continue)
+		return body_is_there(c);
 	if (!timer_running(&c->timer))
 		deadline(c, TIMER_BODY);
 	int n = hold_client_bytes(c);
@@ -652,6 +747,7 @@ static enum conn_step move_request(struct conn *c)
 	case RELAY_TO_FAILED: /* the engine reads no further, but its answer may be on the way */
 	case RELAY_DONE:
 		timer_stop(&c->env->timers, &c->timer);
+		conn_inspection_free(c);
 		c->x.up_open = false;
 		if (result == RELAY_TO_FAILED)
 			c->x.keep_alive = false;
@@ -847,6 +943,7 @@ static enum conn_step read_answer_head(struct conn *c)
 static enum conn_step answer_done(struct conn *c)
 {
 	exchange_over(c, "");
+	conn_uncount(c);
 	if (!c->x.keep_engine || relay_has_surplus(&c->down) || leg_has_pending(&c->engine))
 		conn_engine_close(c);
 	relay_fini(&c->up, &c->env->relay_pools);
@@ -857,6 +954,7 @@ static enum conn_step answer_done(struct conn *c)
 		c->state = CONN_DRAIN;
 		return NEXT;
 	}
+	c->x.principal = NULL; /* nobody's until the next head is read; its snapshot may go */
 	c->scan = (struct http_scan){0};
 	deadline(c, c->held ? TIMER_HEAD : TIMER_REST);
 	c->state = CONN_HEAD;
@@ -1053,10 +1151,10 @@ static enum conn_step state_drain(struct conn *c)
 /* ---- what conn_life.c drives them by ---- */
 
 static enum conn_step (*const handlers[])(struct conn *c) = {
-    [CONN_HANDSHAKE] = state_handshake, [CONN_ARM] = state_arm,	      [CONN_HEAD] = state_head,
-    [CONN_CHECK] = state_check,		[CONN_BODY] = state_body,     [CONN_CONNECT] = state_connect,
-    [CONN_EXCHANGE] = state_exchange,	[CONN_TUNNEL] = state_tunnel, [CONN_REPLY] = state_reply,
-    [CONN_DRAIN] = state_drain,
+    [CONN_PROXY] = state_proxy,	    [CONN_HANDSHAKE] = state_handshake, [CONN_ARM] = state_arm,
+    [CONN_HEAD] = state_head,	    [CONN_CHECK] = state_check,		[CONN_BODY] = state_body,
+    [CONN_CONNECT] = state_connect, [CONN_EXCHANGE] = state_exchange,	[CONN_TUNNEL] = state_tunnel,
+    [CONN_REPLY] = state_reply,	    [CONN_DRAIN] = state_drain,
 };
 static_assert(ARRAY_SIZE(handlers) == CONN_STATE_COUNT, "one handler a state");
 
@@ -1069,6 +1167,16 @@ enum conn_step conn_handle(struct conn *c)
 		step = handlers[c->state](c);
 	} while (step == NEXT);
 	return step;
+}
+
+enum conn_step conn_revoke(struct conn *c, const char *why)
+{
+	bool answered = c->state == CONN_TUNNEL || (c->state == CONN_EXCHANGE && c->x.phase == ANSWER_BODY);
+
+	if (answered)
+		exchange_over(c, why);
+	conn_engine_abort(c);
+	return answered ? cut(c) : refuse(c, 401, why);
 }
 
 void conn_client_gone(struct conn *c)

@@ -10,12 +10,13 @@
 #include "conn_impl.h"
 
 #include <errno.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static void count_rekeyed(struct conn *c, const struct leg *leg)
@@ -72,6 +73,11 @@ static void conn_free(struct conn *c)
 	relay_fini(&c->up, &env->relay_pools);
 	relay_fini(&c->down, &env->relay_pools);
 	conn_held_drop(c);
+	conn_inspection_free(c);
+	conn_uncount(c);
+	if (c->is_counted)
+		limit_peer_closes(env->limits, &c->address);
+	free(c->certified);
 	buf_give(&env->bufs, &c->answer);
 	conn_engine_close(c);
 	event_remove(env->loop, &c->client_event);
@@ -143,19 +149,58 @@ void conn_engine_ready(struct event_source *source, unsigned ready)
 	conn_event(c);
 }
 
-static void name_peer(struct conn *c)
+static void name_peer(struct conn *c, unsigned port)
 {
-	struct sockaddr_storage address = {0};
-	socklen_t len = sizeof(address);
-	char host[INET6_ADDRSTRLEN] = "?", port[8] = "?";
+	char host[ADDRESS_TEXT_BYTES];
+
+	address_write(&c->address, host);
+	snprintf(c->peer, sizeof(c->peer), strchr(host, ':') ? "[%.45s]:%u" : "%.45s:%u", host,
+		 port & 0xffff);
+}
+
+/* The other end of the socket. */
+static void look_at_peer(struct conn *c)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_storage room;
+	} peer = {0};
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}; /* RFC 4291 2.5.5.2 */
+	socklen_t len = sizeof(peer);
 
 	strlcpy(c->peer, "unix", sizeof(c->peer));
-	if (getpeername(c->client.fd, (struct sockaddr *)(void *)&address, &len) < 0 ||
-	    address.ss_family == AF_UNIX)
+	if (getpeername(c->client.fd, &peer.any, &len) < 0)
 		return;
-	(void)getnameinfo((struct sockaddr *)(void *)&address, len, host, sizeof(host), port, sizeof(port),
-			  NI_NUMERICHOST | NI_NUMERICSERV);
-	snprintf(c->peer, sizeof(c->peer), strchr(host, ':') ? "[%.45s]:%.5s" : "%.45s:%.5s", host, port);
+	if (peer.any.sa_family == AF_INET) {
+		memcpy(c->address.bytes, mapped, sizeof(mapped));
+		memcpy(c->address.bytes + sizeof(mapped), &peer.in.sin_addr, 4);
+		c->has_address = true;
+		name_peer(c, ntohs(peer.in.sin_port));
+	} else if (peer.any.sa_family == AF_INET6) {
+		memcpy(c->address.bytes, &peer.in6.sin6_addr, sizeof(c->address.bytes));
+		c->has_address = true;
+		name_peer(c, ntohs(peer.in6.sin6_port));
+	}
+}
+
+static bool speaks_proxy_protocol(const struct conn *c)
+{
+	for (size_t i = 0; c->has_address && i < c->env->proxy_sources_count; i++)
+		if (address_prefix_has(&c->env->proxy_sources[i], &c->address))
+			return true;
+	return false;
+}
+
+void conn_peer_is_known(struct conn *c, bool by_proxy)
+{
+	if (by_proxy)
+		name_peer(c, 0);
+	if (!c->has_address)
+		return;
+	c->is_counted = limit_peer_opens(c->env->limits, &c->address);
+	c->is_crowded = !c->is_counted;
 }
 
 int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is_unix)
@@ -188,7 +233,13 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		leg_keep_alive(fd);
 	}
-	name_peer(c);
+	look_at_peer(c);
+	if (speaks_proxy_protocol(c)) {
+		c->state = CONN_PROXY;
+	} else {
+		conn_peer_is_known(c, false);
+		c->state = CONN_HANDSHAKE;
+	}
 	TAILQ_INSERT_TAIL(&env->conns, c, link);
 	env->conns_count++;
 	counter_add(&env->counters, COUNTER_OPENED, 1);
@@ -230,6 +281,58 @@ void conn_expire(struct conn_env *env)
 	}
 }
 
+/* Whoever's token is not good any more ends; the others are the new snapshot's from now on. */
+static void recheck_all(struct conn_env *env, int64_t now_s)
+{
+	static const char *const why[] = {
+	    [TOKEN_UNKNOWN] = "the token was revoked",
+	    [TOKEN_EXPIRED] = "the token has expired",
+	    [TOKEN_ELSEWHERE] = "the token is no longer for this address",
+	};
+	struct conn *c, *next;
+
+	TAILQ_FOREACH_SAFE (c, &env->conns, link, next) {
+		const struct token *token = NULL;
+		enum token_standing standing;
+
+		if (!c->x.principal)
+			continue;
+		standing = env->snapshot->everyone ? TOKEN_GOOD
+						   : token_set_recheck(&env->snapshot->tokens, &c->credential,
+								       conn_address(c), now_s, &token);
+		if (standing == TOKEN_GOOD) {
+			c->x.principal = env->snapshot->everyone ? env->snapshot->everyone : token;
+			continue;
+		}
+		bool runs = c->state != CONN_REPLY && c->state != CONN_DRAIN;
+		enum conn_step step = runs ? conn_revoke(c, why[standing]) : WAIT;
+		conn_uncount(c);
+		c->x.principal = NULL;
+		if (step == END)
+			conn_free(c);
+		else if (runs)
+			conn_event(c);
+	}
+	env->next_end_s = token_set_next_end(&env->snapshot->tokens, now_s);
+}
+
+void conn_env_renew(struct conn_env *env, struct snapshot *snapshot)
+{
+	struct snapshot *old = env->snapshot;
+
+	env->snapshot = snapshot;
+	recheck_all(env, time(NULL));
+	snapshot_release(old);
+}
+
+void conn_env_end_expired(struct conn_env *env)
+{
+	int64_t now_s = time(NULL);
+
+	if (now_s >= env->next_end_s)
+		recheck_all(env, now_s);
+}
+
 void conn_drain(struct conn_env *env)
 {
 	struct conn *c, *next;
@@ -261,6 +364,7 @@ void conn_env_init(struct conn_env *env, const unsigned timeouts_ms[TIMER_CLASS_
 	env->relay_pools = (struct relay_pools){.bufs = &env->bufs, .pipes = may_splice ? &env->pipes : NULL};
 	TAILQ_INIT(&env->conns);
 	TAILQ_INIT(&env->again);
+	env->next_end_s = token_set_next_end(&env->snapshot->tokens, time(NULL));
 }
 
 void conn_env_fini(struct conn_env *env)
@@ -270,4 +374,6 @@ void conn_env_fini(struct conn_env *env)
 		conn_free(TAILQ_FIRST(&env->conns)); /* NOLINT(clang-analyzer-unix.Malloc): the same */
 	buf_pool_fini(&env->bufs);
 	pipe_pool_fini(&env->pipes);
+	snapshot_release(env->snapshot);
+	env->snapshot = NULL;
 }

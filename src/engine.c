@@ -20,7 +20,7 @@
  */
 #define ENGINE_SEND_BUFFER_BYTES (1024 * 1024)
 
-static int resolve(struct engine *engine, char *error, size_t error_cap)
+static int resolve(struct engine *engine, const char *option, char *error, size_t error_cap)
 {
 	const struct config_address *address = &engine->address;
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG};
@@ -34,7 +34,7 @@ static int resolve(struct engine *engine, char *error, size_t error_cap)
 		result = getaddrinfo(address->host, port, &hints, &found);
 	}
 	if (result != 0) {
-		snprintf(error, error_cap, "--engine %s: cannot resolve '%s': %s", address->text,
+		snprintf(error, error_cap, "%s%s: cannot resolve '%s': %s", option, address->text,
 			 address->host, gai_strerror(result));
 		return -EHOSTUNREACH;
 	}
@@ -54,7 +54,7 @@ int engine_init(struct engine *engine, const struct config *config, char *error,
 		engine->sockaddr_len = sizeof(*un);
 		return 0;
 	}
-	int result = resolve(engine, error, error_cap);
+	int result = resolve(engine, "--engine ", error, error_cap);
 	if (result < 0)
 		return result;
 	if (engine->address.scheme == CONFIG_TLS) {
@@ -63,6 +63,24 @@ int engine_init(struct engine *engine, const struct config *config, char *error,
 			return -EINVAL;
 	}
 	return 0;
+}
+
+int engine_init_remote(struct engine *engine, const struct config *config, char *error, size_t error_cap)
+{
+	*engine = (struct engine){.address = config->engine, .is_remote = true};
+	/* The token goes there: never in the clear, never to who has not shown who it is. */
+	if (engine->address.scheme != CONFIG_TLS) {
+		snprintf(error, error_cap, "%s: a headgate is reached at tls://HOST:PORT",
+			 engine->address.text);
+		return -EINVAL;
+	}
+	int result = resolve(engine, "", error, error_cap);
+	if (result < 0)
+		return result;
+	engine->tls = tls_client_new_remote(
+	    config->ca_file, config->fingerprint.is_given ? config->fingerprint.bytes : NULL,
+	    config->server_name ? config->server_name : engine->address.host, error, error_cap);
+	return engine->tls ? 0 : -EINVAL;
 }
 
 void engine_fini(struct engine *engine)
@@ -117,6 +135,8 @@ static const char *remedy(const struct engine *engine, int error)
 	case ENOENT:
 		return is_unix ? "; is dockerd running, and is its socket there?" : "";
 	case ECONNREFUSED:
+		if (engine->is_remote)
+			return "; is headgate serve running there?";
 		if (!is_unix)
 			return "; is dockerd running?";
 		return stat(engine->address.path, &st) == 0 && !S_ISSOCK(st.st_mode)
@@ -141,7 +161,8 @@ void engine_trouble(const struct engine *engine, bool connected, int error, cons
 
 	if (error == -EAGAIN)
 		cause = "its queue is full";
-	snprintf(text, text_cap, "headgate: %s the Docker Engine at %s: %s%s%s%s",
-		 connected ? "no good answer from" : "cannot reach", engine->address.text, cause,
+	snprintf(text, text_cap, "headgate: %s the %s at %s: %s%s%s%s",
+		 connected ? "no good answer from" : "cannot reach",
+		 engine->is_remote ? "headgate" : "Docker Engine", engine->address.text, cause,
 		 error && detail ? ": " : "", detail ? detail : "", connected ? "" : remedy(engine, error));
 }

@@ -18,11 +18,13 @@
 #include "leg.h"
 #include "span.h"
 #include "timer.h"
+#include "token.h"
 
 #define ANSWER_MAX_BYTES 8192
 
 struct ask {
 	const struct engine *engine; /* borrowed */
+	const char *token;	     /* borrowed; or NULL */
 	struct buf_pool pool;
 	struct leg leg;
 	uint64_t end_ms;
@@ -30,7 +32,7 @@ struct ask {
 	const char *detail; /* more about a failure, static or the leg's; or NULL */
 	struct http_answer answer;
 	char head[ANSWER_MAX_BYTES];
-	char status[64]; /* what `detail` points to for an answer that is none of ours */
+	char status[80]; /* what `detail` points to for an answer that is none of ours */
 };
 
 static int wait_for(const struct ask *ask, short events)
@@ -89,10 +91,8 @@ static int ask_handshake(struct ask *ask)
 	return result;
 }
 
-static int send_request(struct ask *ask)
+static int send_all(struct ask *ask, struct span rest)
 {
-	struct span rest = SPAN("GET /_ping HTTP/1.1\r\nHost: docker\r\nUser-Agent: headgate\r\n"
-				"Connection: close\r\n\r\n");
 	int result = 0;
 
 	while (rest.len > 0 && result == 0) {
@@ -105,6 +105,37 @@ static int send_request(struct ask *ask)
 	while (result == 0 && (result = leg_flush(&ask->leg)) == -EAGAIN)
 		result = wait_for(ask, POLLOUT);
 	return result;
+}
+
+static int send_request(struct ask *ask)
+{
+	char head[TOKEN_SECRET_MAX_BYTES + 128];
+	int n = snprintf(head, sizeof(head),
+			 "GET /_ping HTTP/1.1\r\nHost: docker\r\nUser-Agent: headgate\r\n"
+			 "%s%s%sConnection: close\r\n\r\n",
+			 ask->token ? "token: " : "", ask->token ? ask->token : "", ask->token ? "\r\n" : "");
+	int result = n > 0 && (size_t)n < sizeof(head)
+			 ? send_all(ask, (struct span){.ptr = head, .len = (size_t)n})
+			 : -EINVAL;
+
+	if (ask->token)
+		explicit_bzero(head, sizeof(head));
+	return result;
+}
+
+/* What to make of an answer that is not 200. */
+static const char *status_hint(const struct ask *ask)
+{
+	switch (ask->answer.status) {
+	case 400:
+		return ask->engine->tls ? "" : " (does it want tls://?)";
+	case 401:
+		return ask->token ? " (it does not take the token)" : "";
+	case 403:
+		return ask->token ? " (the token's role has no right to it)" : "";
+	default:
+		return "";
+	}
 }
 
 static int read_answer(struct ask *ask)
@@ -145,8 +176,7 @@ static int read_answer(struct ask *ask)
 	}
 	if (ask->answer.status != 200) {
 		snprintf(ask->status, sizeof(ask->status), "it answers GET /_ping with %d%s",
-			 ask->answer.status,
-			 ask->answer.status == 400 && !ask->engine->tls ? " (does it want tls://?)" : "");
+			 ask->answer.status, status_hint(ask));
 		ask->detail = ask->status;
 	}
 	return 0;
@@ -177,6 +207,12 @@ static void identify(const struct http_answer *answer, struct engine_identity *i
 int engine_ask(const struct engine *engine, unsigned timeout_ms, struct engine_identity *identity,
 	       char *error, size_t error_cap)
 {
+	return engine_ask_with_token(engine, NULL, timeout_ms, identity, error, error_cap);
+}
+
+int engine_ask_with_token(const struct engine *engine, const char *token, unsigned timeout_ms,
+			  struct engine_identity *identity, char *error, size_t error_cap)
+{
 	struct ask *ask = calloc(1, sizeof(*ask));
 	int result;
 
@@ -186,6 +222,7 @@ int engine_ask(const struct engine *engine, unsigned timeout_ms, struct engine_i
 		return -ENOMEM;
 	}
 	ask->engine = engine;
+	ask->token = token;
 	ask->end_ms = timer_now_ms() + timeout_ms;
 	buf_pool_init(&ask->pool, 0);
 	leg_init(&ask->leg);

@@ -129,6 +129,44 @@ int file_read(const char *path, enum file_secrecy secrecy, size_t limit, struct 
 	return ret;
 }
 
+static struct file_stamp stamp_of(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return (struct file_stamp){0};
+	return (struct file_stamp){.device = st.st_dev,
+				   .inode = st.st_ino,
+				   .size = st.st_size,
+				   .modified = st.st_mtim,
+				   .changed = st.st_ctim};
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool same_stamp(const struct file_stamp *a, const struct file_stamp *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+	       same_time(&a->modified, &b->modified) && same_time(&a->changed, &b->changed);
+}
+
+void file_watch_mark(struct file_watch *watch, const char *path)
+{
+	watch->read = stamp_of(path);
+	watch->seen = watch->read;
+}
+
+bool file_watch_changed(struct file_watch *watch, const char *path)
+{
+	struct file_stamp now = stamp_of(path), before = watch->seen;
+
+	watch->seen = now;
+	return !same_stamp(&now, &watch->read) && same_stamp(&now, &before);
+}
+
 int file_parent(const char *path, char *dir, size_t dir_cap)
 {
 	const char *slash = strrchr(path, '/');
@@ -178,8 +216,10 @@ static int sync_parent(const char *path)
 	return ret;
 }
 
-static int write_new(const char *path, const void *data, size_t len, mode_t mode)
+/* `replaced` is the file that it will be, if there is one: whose it is, it stays. */
+static int write_new(const char *path, const char *replaced, const void *data, size_t len, mode_t mode)
 {
+	struct stat st;
 	int fd, ret;
 
 	if (unlink(path) < 0 && errno != ENOENT)
@@ -188,6 +228,9 @@ static int write_new(const char *path, const void *data, size_t len, mode_t mode
 	if (fd < 0)
 		return -errno;
 	ret = write_all(fd, data, len);
+	if (ret == 0 && stat(replaced, &st) == 0 && (st.st_uid != geteuid() || st.st_gid != getegid()) &&
+	    fchown(fd, st.st_uid, st.st_gid) < 0)
+		ret = -errno;
 	if (ret == 0 && fchmod(fd, mode) < 0)
 		ret = -errno;
 	if (ret == 0 && fsync(fd) < 0)
@@ -208,7 +251,8 @@ int file_write(const char *path, const void *data, size_t len, mode_t mode, enum
 		snprintf(error, error_cap, "%.64s...: the path is too long", path);
 		return -ENAMETOOLONG;
 	}
-	ret = write_new(temp, data, len, mode);
+	/* NOLINTNEXTLINE(readability-suspicious-call-argument): temp takes the place of path */
+	ret = write_new(temp, path, data, len, mode);
 	/* link() and not rename() where an existing file must stay: only it says EEXIST everywhere. */
 	if (ret == 0 && replace == FILE_KEEP && link(temp, path) < 0)
 		ret = -errno;

@@ -167,7 +167,10 @@ static enum http_refusal request_read(struct http_request *request, char *buf, s
 enum http_result http_parse_request(struct http_request *request, char *buf, size_t len,
 				    enum http_refusal *refusal)
 {
+	const bool takes_path_token = request->takes_path_token;
+
 	memset(request, 0, offsetof(struct http_request, fields));
+	request->takes_path_token = takes_path_token;
 	request->method = HTTP_OTHER;
 	request->minor_version = 1;
 	*refusal = request_read(request, buf, len);

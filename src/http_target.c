@@ -56,6 +56,37 @@ static enum http_refusal path_decode(char *path, size_t len, size_t *decoded_len
 	return HTTP_REFUSED_NOTHING;
 }
 
+/* RFC 3986 2.3. */
+static bool is_unreserved(char c)
+{
+	char lower = span_lower(c);
+
+	return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+	       c == '~';
+}
+
+/*
+ * Takes /t/TOKEN off the start of *path. Raw bytes, before anything is decoded: one spelling, so that a
+ * reader of the path elsewhere sees the same token in it, or none.
+ */
+static bool path_token_take(struct span *path, struct span *token)
+{
+	struct span rest;
+	size_t len = 0;
+
+	if (!span_starts(*path, SPAN("/t/")))
+		return true;
+	rest = span_skip(*path, 3);
+	while (len < rest.len && is_unreserved(rest.ptr[len]))
+		len++;
+	if (len == 0 || len > TOKEN_SECRET_MAX_BYTES || (len < rest.len && rest.ptr[len] != '/') ||
+	    segment_is_dots(rest.ptr, len))
+		return false;
+	*token = (struct span){.ptr = rest.ptr, .len = len};
+	*path = span_skip(rest, len);
+	return true;
+}
+
 /* The length of "http://" or "https://" at the start, in any case (RFC 3986 3.1); 0 for neither. */
 static size_t scheme_len(struct span target)
 {
@@ -68,11 +99,36 @@ static size_t scheme_len(struct span target)
 	return 0;
 }
 
+/* `path` is what stands before the query, maybe nothing. */
+static enum http_refusal path_read(struct http_request *request, char *path, size_t len)
+{
+	struct span rest = {.ptr = path, .len = len};
+	enum http_refusal refusal;
+
+	if (len > 0 && path[0] != '/')
+		return HTTP_REFUSED_TARGET;
+	/* RFC 9112 3.2.1: an empty path is sent as "/", but with OPTIONS as "*" (3.2.4). */
+	if (len == 0 && request->method == HTTP_OPTIONS)
+		return HTTP_REFUSED_TARGET;
+	if (request->takes_path_token && !path_token_take(&rest, &request->path_token))
+		return HTTP_REFUSED_PATH;
+	request->path = SPAN("/");
+	if (rest.len == 0)
+		return HTTP_REFUSED_NOTHING;
+	path += len - rest.len;
+	refusal = path_decode(path, rest.len, &len);
+	if (refusal)
+		return refusal;
+	request->path = (struct span){.ptr = path, .len = len};
+	/* Another one, or one in another spelling. */
+	return request->takes_path_token && span_starts(request->path, SPAN("/t/")) ? HTTP_REFUSED_PATH
+										    : HTTP_REFUSED_NOTHING;
+}
+
 enum http_refusal http_target_parse(struct http_request *request, char *target, size_t len,
 				    struct span *authority)
 {
 	size_t at = 0, path_len;
-	enum http_refusal refusal;
 
 	*authority = (struct span){0};
 	if (len == 0)
@@ -95,19 +151,7 @@ enum http_refusal http_target_parse(struct http_request *request, char *target, 
 	request->query = (struct span){.ptr = target + at + path_len, .len = len - at - path_len};
 	if (!http_all_of(request->query, HTTP_CHAR_QUERY))
 		return HTTP_REFUSED_TARGET;
-
-	if (path_len == 0) {
-		/* RFC 9112 3.2.1: an empty path is sent as "/", but with OPTIONS as "*" (3.2.4). */
-		if (request->method == HTTP_OPTIONS)
-			return HTTP_REFUSED_TARGET;
-		request->path = SPAN("/");
-		return HTTP_REFUSED_NOTHING;
-	}
-	if (target[at] != '/')
-		return HTTP_REFUSED_TARGET;
-	refusal = path_decode(target + at, path_len, &path_len);
-	request->path = (struct span){.ptr = target + at, .len = path_len};
-	return refusal;
+	return path_read(request, target + at, path_len);
 }
 
 /* RFC 3986 3.2.3, without the empty port, which nobody sends. */

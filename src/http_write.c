@@ -66,8 +66,8 @@ static long finish(struct writer *writer)
 	return writer->full ? -ENOSPC : (long)writer->len;
 }
 
-long http_write_request(const struct http_request *request, enum http_connection connection, char *buf,
-			size_t cap)
+long http_write_request(const struct http_request *request, enum http_connection connection,
+			const char *token, char *buf, size_t cap)
 {
 	struct writer writer = {.buf = buf, .cap = cap};
 
@@ -80,6 +80,8 @@ long http_write_request(const struct http_request *request, enum http_connection
 	put(&writer, request->query);
 	put(&writer, request->minor_version == 0 ? SPAN(" HTTP/1.0\r\n") : SPAN(" HTTP/1.1\r\n"));
 	put_field(&writer, SPAN("Host"), request->host);
+	if (token)
+		put_field(&writer, SPAN("token"), span_of(token));
 	put_fields(&writer, request->fields, request->fields_count);
 	if (request->framing == HTTP_FRAMING_LENGTH)
 		put_content_length(&writer, request->content_length);

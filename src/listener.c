@@ -207,7 +207,7 @@ static int unix_bind(struct listener *listener, int fd)
 	result = unix_clear(&address);
 	if (result < 0)
 		return result;
-	mode_t before = umask(0117); /* owner and group, as docker.sock */
+	mode_t before = umask(listener->is_private ? 0177 : 0117);
 	result = bind(fd, (const struct sockaddr *)(const void *)&address, sizeof(address)) < 0 ? -errno : 0;
 	umask(before);
 	if (result < 0)
@@ -275,10 +275,11 @@ static void unix_remove(const struct listener *listener)
 		close(lock);
 }
 
-int listener_open(struct listener *listener, const char *option, const struct config_address *address,
-		  unsigned workers, char *error, size_t error_cap)
+static int open_any(struct listener *listener, bool is_private, const char *option,
+		    const struct config_address *address, unsigned workers, char *error, size_t error_cap)
 {
-	*listener = (struct listener){.address = *address, .fds = calloc(workers, sizeof(int))};
+	*listener = (struct listener){
+	    .address = *address, .fds = calloc(workers, sizeof(int)), .is_private = is_private};
 	snprintf(listener->label, sizeof(listener->label), "%s %s", option, address->text);
 	if (!listener->fds) {
 		snprintf(error, error_cap, "out of memory");
@@ -286,6 +287,18 @@ int listener_open(struct listener *listener, const char *option, const struct co
 	}
 	return address->scheme == CONFIG_UNIX ? open_unix(listener, workers, error, error_cap)
 					      : open_tcp(listener, workers, error, error_cap);
+}
+
+int listener_open(struct listener *listener, const char *option, const struct config_address *address,
+		  unsigned workers, char *error, size_t error_cap)
+{
+	return open_any(listener, false, option, address, workers, error, error_cap);
+}
+
+int listener_open_private(struct listener *listener, const char *option, const struct config_address *address,
+			  unsigned workers, char *error, size_t error_cap)
+{
+	return open_any(listener, true, option, address, workers, error, error_cap);
 }
 
 void listener_stop(const struct listener *listener)

@@ -21,16 +21,31 @@ static int cmd_man(int argc, char **argv);
 
 static const struct command commands[] = {
     {"serve", "the proxy: clients with a token on one side, the engine on the other", cmd_serve},
+    {"connect", "a unix socket here, the engine behind a headgate elsewhere", cmd_connect},
+    {"token", "makes, lists, rotates and revokes tokens", cmd_token},
+    {"explain", "whether a token or role may do something, and which rule decides", cmd_explain},
     {"check", "what serve would find on this host, and what to do about it", cmd_check},
-    {"man-options", "the options of serve as manual page source (for the build)", cmd_man},
+    {"man-options", "the options of a command as manual page source (for the build)", cmd_man},
 };
 
+/* man-options COMMAND; see the Makefile. */
 static int cmd_man(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
-	config_man_serve(stdout);
-	return EXIT_SUCCESS;
+	static const struct {
+		const char *name;
+		enum config_command command;
+	} names[] = {{"serve", CONFIG_SERVE},
+		     {"connect", CONFIG_CONNECT},
+		     {"token", CONFIG_TOKEN},
+		     {"explain", CONFIG_EXPLAIN}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (argc != 2 || strcmp(argv[1], names[i].name) != 0)
+			continue;
+		config_man(stdout, names[i].command);
+		return EXIT_SUCCESS;
+	}
+	return EXIT_USAGE;
 }
 
 static void print_help(FILE *out)

@@ -412,3 +412,22 @@ int pki_days_left(const char *cert_file, time_t now, int *days, char *error, siz
 	*days = (int)(left % DAY_S < 0 ? whole - 1 : whole);
 	return 0;
 }
+
+int pki_fingerprint(const char *cert_file, char text[PKI_FINGERPRINT_BYTES], char *error, size_t error_cap)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+	X509 *cert = NULL;
+	int ret = cert_load(cert_file, 0, &cert, error, error_cap);
+
+	if (ret < 0)
+		return ret;
+	ret =
+	    X509_digest(cert, EVP_sha256(), digest, &len) == 1 && len == PKI_FINGERPRINT_BYTES / 3 ? 0 : -EIO;
+	X509_free(cert);
+	if (ret < 0)
+		snprintf(error, error_cap, "%s: cannot compute its fingerprint", cert_file);
+	for (unsigned i = 0; i < len && ret == 0; i++)
+		snprintf(text + (size_t)3 * i, 4, "%02X%s", digest[i], i + 1 < len ? ":" : "");
+	return ret;
+}

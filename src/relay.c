@@ -66,6 +66,7 @@ void relay_fini(struct relay *relay, const struct relay_pools *pools)
 	buf_give(pools->bufs, &relay->buf);
 	if (pools->pipes)
 		pipe_give(pools->pipes, &relay->pipe);
+	relay->given_bytes = 0;
 }
 
 void relay_start(struct relay *relay, const struct relay_pools *pools, struct buf *buf,
@@ -106,6 +107,12 @@ ssize_t relay_feed(struct relay *relay, const struct relay_pools *pools, const c
 	size_t before = relay->passed_bytes;
 	walk(relay, len);
 	return relay->bad ? -EBADMSG : (ssize_t)(relay->passed_bytes - before);
+}
+
+void relay_give(struct relay *relay, const char *data, size_t len)
+{
+	relay->given = data;
+	relay->given_bytes = len;
 }
 
 bool relay_has_surplus(const struct relay *relay)
@@ -179,6 +186,19 @@ static size_t read_limit(const struct relay *relay, size_t budget)
 	return limit;
 }
 
+/* As leg_read(), from what was given first. */
+static ssize_t read_some(struct relay *relay, size_t limit)
+{
+	size_t len = relay->given_bytes < limit ? relay->given_bytes : limit;
+
+	if (len == 0)
+		return leg_read(relay->from, buf_tail(relay->buf), limit);
+	memcpy(buf_tail(relay->buf), relay->given, len);
+	relay->given += len;
+	relay->given_bytes -= len;
+	return (ssize_t)len;
+}
+
 /* Reads until the buffer is full, the budget is used up or nothing more is there. RELAY_AGAIN: there is
  * something. */
 static enum relay_result fill_buf(struct relay *relay, const struct relay_pools *pools, size_t *budget)
@@ -191,7 +211,7 @@ static enum relay_result fill_buf(struct relay *relay, const struct relay_pools 
 		size_t limit = read_limit(relay, *budget);
 		if (limit == 0)
 			break;
-		ssize_t n = leg_read(relay->from, buf_tail(relay->buf), limit);
+		ssize_t n = read_some(relay, limit);
 		if (n <= 0) {
 			result = no_bytes(relay, n);
 			break;
@@ -213,8 +233,9 @@ static bool can_splice(const struct relay *relay, const struct relay_pools *pool
 	bool chunked = relay->body.framing == HTTP_FRAMING_CHUNKED;
 	bool enough = blind >= (chunked ? SPLICE_CHUNK_MIN_BYTES : SPLICE_MIN_BYTES);
 
-	return pools->pipes && leg_reads_by(relay->from) != LEG_TLS && leg_writes_by(relay->to) != LEG_TLS &&
-	       !relay->from->in_ended && (enough || relay->long_chunks);
+	return pools->pipes && relay->given_bytes == 0 && leg_reads_by(relay->from) != LEG_TLS &&
+	       leg_writes_by(relay->to) != LEG_TLS && !relay->from->in_ended &&
+	       (enough || relay->long_chunks);
 }
 
 /* Moves body bytes unseen into the pipe. Returns as leg_splice(). */

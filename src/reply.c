@@ -94,27 +94,30 @@ static size_t escape_message(const char *message, char out[MESSAGE_MAX_BYTES], s
 	return used;
 }
 
-long reply_write(int status, const char *message, enum http_method to_method, char *buf, size_t cap)
+long reply_write(int status, const char *message, unsigned retry_after_s, enum http_method to_method,
+		 char *buf, size_t cap)
 {
 	/* Only Bearer: a Basic challenge makes browsers ask for, keep and resend a password by themselves. */
 	const char *challenge = status == 401 ? "WWW-Authenticate: Bearer realm=\"headgate\"\r\n" : "";
 	static const char body_start[] = "{\"message\":\"", body_end[] = "\"}\n";
-	char escaped[MESSAGE_MAX_BYTES];
+	char escaped[MESSAGE_MAX_BYTES], retry[40] = "";
 	size_t escaped_length = escape_message(message, escaped, 0);
 	if (status == 401)
 		escaped_length = escape_message(unauthorized_hint, escaped, escaped_length);
 	size_t body_length = sizeof(body_start) - 1 + escaped_length + sizeof(body_end) - 1;
 	int length;
 
+	if (retry_after_s)
+		snprintf(retry, sizeof(retry), "Retry-After: %u\r\n", retry_after_s);
 	length = snprintf(buf, cap,
 			  "HTTP/1.1 %03d %s\r\n"
 			  "Content-Type: application/json\r\n"
 			  "Content-Length: %zu\r\n"
-			  "%s"
+			  "%s%s"
 			  "Connection: close\r\n"
 			  "\r\n"
 			  "%s%.*s%s",
-			  status, http_status_text(status), body_length, challenge,
+			  status, http_status_text(status), body_length, challenge, retry,
 			  to_method == HTTP_HEAD ? "" : body_start,
 			  to_method == HTTP_HEAD ? 0 : (int)escaped_length, escaped,
 			  to_method == HTTP_HEAD ? "" : body_end);

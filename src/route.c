@@ -12,7 +12,13 @@
  * The engine's own patterns are `{name:.*}`. Those become `**` only where names with a slash exist
  * (images, plugins, volumes of a plugin, networks, and the legacy links of containers, which can only
  * be deleted); everything else is one segment here, and what does not match is an unknown route.
+ *
+ * Sensitive are environments (containers, execs, images, services, tasks, plugins), contents of files, logs,
+ * join tokens and keys, what stands in configs and in the options of volumes (passwords of CIFS shares), and
+ * every way in. Not so plain: container-top takes options of ps, and `auxe` shows environments; an image's
+ * history and attestations show the values of build arguments; image-push takes an image wherever one likes.
  */
+#include <assert.h>
 #include <stdint.h>
 
 #include "route.h"
@@ -28,150 +34,172 @@
 #define TUNNEL	ROUTE_TUNNEL
 #define LEGACY	ROUTE_TUNNEL_LEGACY
 
+#define READS	  ROUTE_READS
+#define WRITES	  ROUTE_WRITES
+#define SENSITIVE ROUTE_SENSITIVE
+#define RUNS	  ROUTE_RUNS
+
+#define SYSTEM	     ROUTE_GROUP_SYSTEM
+#define CONTAINER    ROUTE_GROUP_CONTAINER
+#define EXEC	     ROUTE_GROUP_EXEC
+#define IMAGE	     ROUTE_GROUP_IMAGE
+#define DISTRIBUTION ROUTE_GROUP_DISTRIBUTION
+#define BUILD	     ROUTE_GROUP_BUILD
+#define SESSION	     ROUTE_GROUP_SESSION
+#define NETWORK	     ROUTE_GROUP_NETWORK
+#define VOLUME	     ROUTE_GROUP_VOLUME
+#define PLUGIN	     ROUTE_GROUP_PLUGIN
+#define SWARM	     ROUTE_GROUP_SWARM
+#define NODE	     ROUTE_GROUP_NODE
+#define SERVICE	     ROUTE_GROUP_SERVICE
+#define TASK	     ROUTE_GROUP_TASK
+#define SECRET	     ROUTE_GROUP_SECRET
+#define CONFIG	     ROUTE_GROUP_CONFIG
+
 /* clang-format off */
 static const struct route table[] = {
 	/* Stays first: the one row without a first segment of its own. */
-	{HTTP_OPTIONS, "/**",			MESSAGE, "options"},
+	{HTTP_OPTIONS, "/**",			MESSAGE, "options",		SYSTEM,		READS},
 
-	{GET,	 "/_ping",			MESSAGE, "ping"},
-	{POST,	 "/auth",			MESSAGE, "auth"},
+	{GET,	 "/_ping",			MESSAGE, "ping",			SYSTEM,		READS},
+	{POST,	 "/auth",			MESSAGE, "auth",			SYSTEM,		WRITES},
 
-	{POST,	 "/build",			STREAM,	 "build"},
-	{POST,	 "/build/cancel",		MESSAGE, "build-cancel"},
-	{POST,	 "/build/prune",		STREAM,	 "build-prune"},
+	{POST,	 "/build",			STREAM,	 "build",		BUILD,		WRITES | RUNS},
+	{POST,	 "/build/cancel",		MESSAGE, "build-cancel",		BUILD,		WRITES},
+	{POST,	 "/build/prune",		STREAM,	 "build-prune",		BUILD,		WRITES},
 
-	{POST,	 "/commit",			MESSAGE, "commit"},
+	{POST,	 "/commit",			MESSAGE, "commit",		IMAGE,		WRITES},
 
-	{GET,	 "/configs",			MESSAGE, "config-list"},
-	{POST,	 "/configs/create",		MESSAGE, "config-create"},
-	{GET,	 "/configs/*",			MESSAGE, "config-inspect"},
-	{DELETE, "/configs/*",			MESSAGE, "config-delete"},
-	{POST,	 "/configs/*/update",		MESSAGE, "config-update"},
+	{GET,	 "/configs",			MESSAGE, "config-list",		CONFIG,		READS | SENSITIVE},
+	{POST,	 "/configs/create",		MESSAGE, "config-create",	CONFIG,		WRITES},
+	{GET,	 "/configs/*",			MESSAGE, "config-inspect",	CONFIG,		READS | SENSITIVE},
+	{DELETE, "/configs/*",			MESSAGE, "config-delete",	CONFIG,		WRITES},
+	{POST,	 "/configs/*/update",		MESSAGE, "config-update",	CONFIG,		WRITES},
 
-	{GET,	 "/containers/json",		MESSAGE, "container-list"},
-	{POST,	 "/containers/create",		MESSAGE, "container-create"},
-	{POST,	 "/containers/prune",		STREAM,	 "container-prune"},
-	{GET,	 "/containers/*/json",		MESSAGE, "container-inspect"},
-	{GET,	 "/containers/*/logs",		STREAM,	 "container-logs"},
-	{GET,	 "/containers/*/stats",		STREAM,	 "container-stats"},
-	{GET,	 "/containers/*/top",		MESSAGE, "container-top"},
-	{GET,	 "/containers/*/changes",	MESSAGE, "container-changes"},
-	{GET,	 "/containers/*/export",	STREAM,	 "container-export"},
-	{HEAD,	 "/containers/*/archive",	MESSAGE, "container-archive-info"},
-	{GET,	 "/containers/*/archive",	STREAM,	 "container-archive"},
-	{PUT,	 "/containers/*/archive",	STREAM,	 "container-archive-put"},
-	{GET,	 "/containers/*/attach/ws",	TUNNEL,	 "container-attach-ws"},
-	{POST,	 "/containers/*/attach",	LEGACY,	 "container-attach"},
-	{POST,	 "/containers/*/exec",		MESSAGE, "exec-create"},
-	{POST,	 "/containers/*/start",		MESSAGE, "container-start"},
-	{POST,	 "/containers/*/stop",		MESSAGE, "container-stop"},
-	{POST,	 "/containers/*/restart",	MESSAGE, "container-restart"},
-	{POST,	 "/containers/*/kill",		MESSAGE, "container-kill"},
-	{POST,	 "/containers/*/pause",		MESSAGE, "container-pause"},
-	{POST,	 "/containers/*/unpause",	MESSAGE, "container-unpause"},
-	{POST,	 "/containers/*/wait",		STREAM,	 "container-wait"},
-	{POST,	 "/containers/*/resize",	MESSAGE, "container-resize"},
-	{POST,	 "/containers/*/rename",	MESSAGE, "container-rename"},
-	{POST,	 "/containers/*/update",	MESSAGE, "container-update"},
-	{GET,	 "/containers/*/checkpoints",	MESSAGE, "checkpoint-list"},
-	{POST,	 "/containers/*/checkpoints",	MESSAGE, "checkpoint-create"},
-	{DELETE, "/containers/*/checkpoints/*",	MESSAGE, "checkpoint-delete"},
-	{DELETE, "/containers/**",		MESSAGE, "container-delete"},
+	{GET,	 "/containers/json",		MESSAGE, "container-list",	CONTAINER,	READS},
+	{POST,	 "/containers/create",		MESSAGE, "container-create",	CONTAINER,	WRITES | RUNS},
+	{POST,	 "/containers/prune",		STREAM,	 "container-prune",	CONTAINER,	WRITES},
+	{GET,	 "/containers/*/json",		MESSAGE, "container-inspect",	CONTAINER,	READS | SENSITIVE},
+	{GET,	 "/containers/*/logs",		STREAM,	 "container-logs",	CONTAINER,	READS | SENSITIVE},
+	{GET,	 "/containers/*/stats",		STREAM,	 "container-stats",	CONTAINER,	READS},
+	{GET,	 "/containers/*/top",		MESSAGE, "container-top",	CONTAINER,	READS | SENSITIVE},
+	{GET,	 "/containers/*/changes",	MESSAGE, "container-changes",	CONTAINER,	READS},
+	{GET,	 "/containers/*/export",	STREAM,	 "container-export",	CONTAINER,	READS | SENSITIVE},
+	{HEAD,	 "/containers/*/archive",	MESSAGE, "container-archive-info", CONTAINER,	READS | SENSITIVE},
+	{GET,	 "/containers/*/archive",	STREAM,	 "container-archive",	CONTAINER,	READS | SENSITIVE},
+	{PUT,	 "/containers/*/archive",	STREAM,	 "container-archive-put", CONTAINER,	WRITES | SENSITIVE},
+	{GET,	 "/containers/*/attach/ws",	TUNNEL,	 "container-attach-ws",	CONTAINER,	WRITES | SENSITIVE},
+	{POST,	 "/containers/*/attach",	LEGACY,	 "container-attach",	CONTAINER,	WRITES | SENSITIVE},
+	{POST,	 "/containers/*/exec",		MESSAGE, "exec-create",		EXEC,		WRITES | SENSITIVE | RUNS},
+	{POST,	 "/containers/*/start",		MESSAGE, "container-start",	CONTAINER,	WRITES | RUNS},
+	{POST,	 "/containers/*/stop",		MESSAGE, "container-stop",	CONTAINER,	WRITES},
+	{POST,	 "/containers/*/restart",	MESSAGE, "container-restart",	CONTAINER,	WRITES | RUNS},
+	{POST,	 "/containers/*/kill",		MESSAGE, "container-kill",	CONTAINER,	WRITES},
+	{POST,	 "/containers/*/pause",		MESSAGE, "container-pause",	CONTAINER,	WRITES},
+	{POST,	 "/containers/*/unpause",	MESSAGE, "container-unpause",	CONTAINER,	WRITES},
+	{POST,	 "/containers/*/wait",		STREAM,	 "container-wait",	CONTAINER,	READS},
+	{POST,	 "/containers/*/resize",	MESSAGE, "container-resize",	CONTAINER,	WRITES},
+	{POST,	 "/containers/*/rename",	MESSAGE, "container-rename",	CONTAINER,	WRITES},
+	{POST,	 "/containers/*/update",	MESSAGE, "container-update",	CONTAINER,	WRITES},
+	{GET,	 "/containers/*/checkpoints",	MESSAGE, "checkpoint-list",	CONTAINER,	READS},
+	{POST,	 "/containers/*/checkpoints",	MESSAGE, "checkpoint-create",	CONTAINER,	WRITES},
+	{DELETE, "/containers/*/checkpoints/*",	MESSAGE, "checkpoint-delete",	CONTAINER,	WRITES},
+	{DELETE, "/containers/**",		MESSAGE, "container-delete",	CONTAINER,	WRITES},
 
 	/* Only where the engine runs with debug on. */
-	{GET,	 "/debug/vars",			MESSAGE, "debug-vars"},
-	{GET,	 "/debug/pprof/",		MESSAGE, "debug-pprof-index"},
-	{GET,	 "/debug/pprof/*",		STREAM,	 "debug-pprof"},
+	{GET,	 "/debug/vars",			MESSAGE, "debug-vars",		SYSTEM,		READS | SENSITIVE},
+	{GET,	 "/debug/pprof/",		MESSAGE, "debug-pprof-index",	SYSTEM,		READS | SENSITIVE},
+	{GET,	 "/debug/pprof/*",		STREAM,	 "debug-pprof",		SYSTEM,		READS | SENSITIVE},
 
-	{GET,	 "/distribution/**/json",	MESSAGE, "distribution-inspect"},
+	{GET,	 "/distribution/**/json",	MESSAGE, "distribution-inspect",	DISTRIBUTION,	READS},
 
-	{GET,	 "/events",			STREAM,	 "events"},
+	{GET,	 "/events",			STREAM,	 "events",		SYSTEM,		READS},
 
-	{GET,	 "/exec/*/json",		MESSAGE, "exec-inspect"},
-	{POST,	 "/exec/*/start",		LEGACY,	 "exec-start"},
-	{POST,	 "/exec/*/resize",		MESSAGE, "exec-resize"},
+	{GET,	 "/exec/*/json",		MESSAGE, "exec-inspect",		EXEC,		READS | SENSITIVE},
+	{POST,	 "/exec/*/start",		LEGACY,	 "exec-start",		EXEC,		WRITES | SENSITIVE | RUNS},
+	{POST,	 "/exec/*/resize",		MESSAGE, "exec-resize",		EXEC,		WRITES},
 
-	{POST,	 "/grpc",			TUNNEL,	 "grpc"},
+	{POST,	 "/grpc",			TUNNEL,	 "grpc",			SESSION,	WRITES | SENSITIVE | RUNS},
 
-	{GET,	 "/images/json",		MESSAGE, "image-list"},
-	{GET,	 "/images/search",		MESSAGE, "image-search"},
-	{GET,	 "/images/get",			STREAM,	 "image-save-many"},
-	{POST,	 "/images/load",		STREAM,	 "image-load"},
-	{POST,	 "/images/create",		STREAM,	 "image-create"},
-	{POST,	 "/images/prune",		STREAM,	 "image-prune"},
-	{GET,	 "/images/**/json",		MESSAGE, "image-inspect"},
-	{GET,	 "/images/**/history",		MESSAGE, "image-history"},
-	{GET,	 "/images/**/attestations",	MESSAGE, "image-attestations"},
-	{GET,	 "/images/**/get",		STREAM,	 "image-save"},
-	{POST,	 "/images/**/push",		STREAM,	 "image-push"},
-	{POST,	 "/images/**/tag",		MESSAGE, "image-tag"},
-	{DELETE, "/images/**",			MESSAGE, "image-delete"},
+	{GET,	 "/images/json",		MESSAGE, "image-list",		IMAGE,		READS},
+	{GET,	 "/images/search",		MESSAGE, "image-search",		IMAGE,		READS},
+	{GET,	 "/images/get",			STREAM,	 "image-save-many",	IMAGE,		READS | SENSITIVE},
+	{POST,	 "/images/load",		STREAM,	 "image-load",		IMAGE,		WRITES},
+	{POST,	 "/images/create",		STREAM,	 "image-create",		IMAGE,		WRITES},
+	{POST,	 "/images/prune",		STREAM,	 "image-prune",		IMAGE,		WRITES},
+	{GET,	 "/images/**/json",		MESSAGE, "image-inspect",	IMAGE,		READS | SENSITIVE},
+	{GET,	 "/images/**/history",		MESSAGE, "image-history",	IMAGE,		READS | SENSITIVE},
+	{GET,	 "/images/**/attestations",	MESSAGE, "image-attestations",	IMAGE,		READS | SENSITIVE},
+	{GET,	 "/images/**/get",		STREAM,	 "image-save",		IMAGE,		READS | SENSITIVE},
+	{POST,	 "/images/**/push",		STREAM,	 "image-push",		IMAGE,		WRITES | SENSITIVE},
+	{POST,	 "/images/**/tag",		MESSAGE, "image-tag",		IMAGE,		WRITES},
+	{DELETE, "/images/**",			MESSAGE, "image-delete",		IMAGE,		WRITES},
 
-	{GET,	 "/info",			MESSAGE, "info"},
+	{GET,	 "/info",			MESSAGE, "info",			SYSTEM,		READS},
 
-	{GET,	 "/networks",			MESSAGE, "network-list"},
-	{GET,	 "/networks/",			MESSAGE, "network-list"},
-	{POST,	 "/networks/create",		MESSAGE, "network-create"},
-	{POST,	 "/networks/prune",		STREAM,	 "network-prune"},
-	{POST,	 "/networks/**/connect",	MESSAGE, "network-connect"},
-	{POST,	 "/networks/**/disconnect",	MESSAGE, "network-disconnect"},
-	{GET,	 "/networks/**",		MESSAGE, "network-inspect"},
-	{DELETE, "/networks/**",		MESSAGE, "network-delete"},
+	{GET,	 "/networks",			MESSAGE, "network-list",		NETWORK,	READS},
+	{GET,	 "/networks/",			MESSAGE, "network-list",		NETWORK,	READS},
+	{POST,	 "/networks/create",		MESSAGE, "network-create",	NETWORK,	WRITES},
+	{POST,	 "/networks/prune",		STREAM,	 "network-prune",	NETWORK,	WRITES},
+	{POST,	 "/networks/**/connect",	MESSAGE, "network-connect",	NETWORK,	WRITES},
+	{POST,	 "/networks/**/disconnect",	MESSAGE, "network-disconnect",	NETWORK,	WRITES},
+	{GET,	 "/networks/**",		MESSAGE, "network-inspect",	NETWORK,	READS},
+	{DELETE, "/networks/**",		MESSAGE, "network-delete",	NETWORK,	WRITES},
 
-	{GET,	 "/nodes",			MESSAGE, "node-list"},
-	{GET,	 "/nodes/*",			MESSAGE, "node-inspect"},
-	{DELETE, "/nodes/*",			MESSAGE, "node-delete"},
-	{POST,	 "/nodes/*/update",		MESSAGE, "node-update"},
+	{GET,	 "/nodes",			MESSAGE, "node-list",		NODE,		READS},
+	{GET,	 "/nodes/*",			MESSAGE, "node-inspect",		NODE,		READS},
+	{DELETE, "/nodes/*",			MESSAGE, "node-delete",		NODE,		WRITES},
+	{POST,	 "/nodes/*/update",		MESSAGE, "node-update",		NODE,		WRITES},
 
-	{GET,	 "/plugins",			MESSAGE, "plugin-list"},
-	{GET,	 "/plugins/privileges",		MESSAGE, "plugin-privileges"},
-	{POST,	 "/plugins/pull",		STREAM,	 "plugin-pull"},
-	{POST,	 "/plugins/create",		STREAM,	 "plugin-create"},
-	{GET,	 "/plugins/**/json",		MESSAGE, "plugin-inspect"},
-	{POST,	 "/plugins/**/enable",		MESSAGE, "plugin-enable"},
-	{POST,	 "/plugins/**/disable",		MESSAGE, "plugin-disable"},
-	{POST,	 "/plugins/**/push",		STREAM,	 "plugin-push"},
-	{POST,	 "/plugins/**/upgrade",		STREAM,	 "plugin-upgrade"},
-	{POST,	 "/plugins/**/set",		MESSAGE, "plugin-set"},
-	{DELETE, "/plugins/**",			MESSAGE, "plugin-delete"},
+	{GET,	 "/plugins",			MESSAGE, "plugin-list",		PLUGIN,		READS | SENSITIVE},
+	{GET,	 "/plugins/privileges",		MESSAGE, "plugin-privileges",	PLUGIN,		READS},
+	{POST,	 "/plugins/pull",		STREAM,	 "plugin-pull",		PLUGIN,		WRITES | SENSITIVE | RUNS},
+	{POST,	 "/plugins/create",		STREAM,	 "plugin-create",	PLUGIN,		WRITES | SENSITIVE | RUNS},
+	{GET,	 "/plugins/**/json",		MESSAGE, "plugin-inspect",	PLUGIN,		READS | SENSITIVE},
+	{POST,	 "/plugins/**/enable",		MESSAGE, "plugin-enable",	PLUGIN,		WRITES | SENSITIVE | RUNS},
+	{POST,	 "/plugins/**/disable",		MESSAGE, "plugin-disable",	PLUGIN,		WRITES},
+	{POST,	 "/plugins/**/push",		STREAM,	 "plugin-push",		PLUGIN,		WRITES | SENSITIVE},
+	{POST,	 "/plugins/**/upgrade",		STREAM,	 "plugin-upgrade",	PLUGIN,		WRITES | SENSITIVE | RUNS},
+	{POST,	 "/plugins/**/set",		MESSAGE, "plugin-set",		PLUGIN,		WRITES | SENSITIVE},
+	{DELETE, "/plugins/**",			MESSAGE, "plugin-delete",	PLUGIN,		WRITES},
 
-	{GET,	 "/secrets",			MESSAGE, "secret-list"},
-	{POST,	 "/secrets/create",		MESSAGE, "secret-create"},
-	{GET,	 "/secrets/*",			MESSAGE, "secret-inspect"},
-	{DELETE, "/secrets/*",			MESSAGE, "secret-delete"},
-	{POST,	 "/secrets/*/update",		MESSAGE, "secret-update"},
+	{GET,	 "/secrets",			MESSAGE, "secret-list",		SECRET,		READS | SENSITIVE},
+	{POST,	 "/secrets/create",		MESSAGE, "secret-create",	SECRET,		WRITES},
+	{GET,	 "/secrets/*",			MESSAGE, "secret-inspect",	SECRET,		READS | SENSITIVE},
+	{DELETE, "/secrets/*",			MESSAGE, "secret-delete",	SECRET,		WRITES},
+	{POST,	 "/secrets/*/update",		MESSAGE, "secret-update",	SECRET,		WRITES},
 
-	{GET,	 "/services",			MESSAGE, "service-list"},
-	{POST,	 "/services/create",		MESSAGE, "service-create"},
-	{GET,	 "/services/*",			MESSAGE, "service-inspect"},
-	{DELETE, "/services/*",			MESSAGE, "service-delete"},
-	{POST,	 "/services/*/update",		MESSAGE, "service-update"},
-	{GET,	 "/services/*/logs",		STREAM,	 "service-logs"},
+	{GET,	 "/services",			MESSAGE, "service-list",		SERVICE,	READS | SENSITIVE},
+	{POST,	 "/services/create",		MESSAGE, "service-create",	SERVICE,	WRITES | RUNS},
+	{GET,	 "/services/*",			MESSAGE, "service-inspect",	SERVICE,	READS | SENSITIVE},
+	{DELETE, "/services/*",			MESSAGE, "service-delete",	SERVICE,	WRITES},
+	{POST,	 "/services/*/update",		MESSAGE, "service-update",	SERVICE,	WRITES | RUNS},
+	{GET,	 "/services/*/logs",		STREAM,	 "service-logs",		SERVICE,	READS | SENSITIVE},
 
-	{POST,	 "/session",			TUNNEL,	 "session"},
+	{POST,	 "/session",			TUNNEL,	 "session",		SESSION,	WRITES | SENSITIVE | RUNS},
 
-	{GET,	 "/swarm",			MESSAGE, "swarm-inspect"},
-	{GET,	 "/swarm/unlockkey",		MESSAGE, "swarm-unlockkey"},
-	{POST,	 "/swarm/init",			MESSAGE, "swarm-init"},
-	{POST,	 "/swarm/join",			MESSAGE, "swarm-join"},
-	{POST,	 "/swarm/leave",		MESSAGE, "swarm-leave"},
-	{POST,	 "/swarm/unlock",		MESSAGE, "swarm-unlock"},
-	{POST,	 "/swarm/update",		MESSAGE, "swarm-update"},
+	{GET,	 "/swarm",			MESSAGE, "swarm-inspect",	SWARM,		READS | SENSITIVE},
+	{GET,	 "/swarm/unlockkey",		MESSAGE, "swarm-unlockkey",	SWARM,		READS | SENSITIVE},
+	{POST,	 "/swarm/init",			MESSAGE, "swarm-init",		SWARM,		WRITES},
+	{POST,	 "/swarm/join",			MESSAGE, "swarm-join",		SWARM,		WRITES},
+	{POST,	 "/swarm/leave",		MESSAGE, "swarm-leave",		SWARM,		WRITES},
+	{POST,	 "/swarm/unlock",		MESSAGE, "swarm-unlock",		SWARM,		WRITES | SENSITIVE},
+	{POST,	 "/swarm/update",		MESSAGE, "swarm-update",		SWARM,		WRITES},
 
-	{GET,	 "/system/df",			MESSAGE, "system-df"},
+	{GET,	 "/system/df",			MESSAGE, "system-df",		SYSTEM,		READS},
 
-	{GET,	 "/tasks",			MESSAGE, "task-list"},
-	{GET,	 "/tasks/*",			MESSAGE, "task-inspect"},
-	{GET,	 "/tasks/*/logs",		STREAM,	 "task-logs"},
+	{GET,	 "/tasks",			MESSAGE, "task-list",		TASK,		READS | SENSITIVE},
+	{GET,	 "/tasks/*",			MESSAGE, "task-inspect",		TASK,		READS | SENSITIVE},
+	{GET,	 "/tasks/*/logs",		STREAM,	 "task-logs",		TASK,		READS | SENSITIVE},
 
-	{GET,	 "/version",			MESSAGE, "version"},
+	{GET,	 "/version",			MESSAGE, "version",		SYSTEM,		READS},
 
-	{GET,	 "/volumes",			MESSAGE, "volume-list"},
-	{POST,	 "/volumes/create",		MESSAGE, "volume-create"},
-	{POST,	 "/volumes/prune",		STREAM,	 "volume-prune"},
-	{GET,	 "/volumes/**",			MESSAGE, "volume-inspect"},
-	{PUT,	 "/volumes/**",			MESSAGE, "volume-update"},
-	{DELETE, "/volumes/**",			MESSAGE, "volume-delete"},
+	{GET,	 "/volumes",			MESSAGE, "volume-list",		VOLUME,		READS | SENSITIVE},
+	{POST,	 "/volumes/create",		MESSAGE, "volume-create",	VOLUME,		WRITES},
+	{POST,	 "/volumes/prune",		STREAM,	 "volume-prune",		VOLUME,		WRITES},
+	{GET,	 "/volumes/**",			MESSAGE, "volume-inspect",	VOLUME,		READS | SENSITIVE},
+	{PUT,	 "/volumes/**",			MESSAGE, "volume-update",	VOLUME,		WRITES},
+	{DELETE, "/volumes/**",			MESSAGE, "volume-delete",	VOLUME,		WRITES},
 };
 /* clang-format on */
 
@@ -342,4 +370,29 @@ const struct route *route_table(size_t *count)
 {
 	*count = ARRAY_SIZE(table);
 	return table;
+}
+
+const char *route_group_name(enum route_group group)
+{
+	static const char *const names[] = {
+	    [ROUTE_GROUP_SYSTEM] = "system",
+	    [ROUTE_GROUP_CONTAINER] = "container",
+	    [ROUTE_GROUP_EXEC] = "exec",
+	    [ROUTE_GROUP_IMAGE] = "image",
+	    [ROUTE_GROUP_DISTRIBUTION] = "distribution",
+	    [ROUTE_GROUP_BUILD] = "build",
+	    [ROUTE_GROUP_SESSION] = "session",
+	    [ROUTE_GROUP_NETWORK] = "network",
+	    [ROUTE_GROUP_VOLUME] = "volume",
+	    [ROUTE_GROUP_PLUGIN] = "plugin",
+	    [ROUTE_GROUP_SWARM] = "swarm",
+	    [ROUTE_GROUP_NODE] = "node",
+	    [ROUTE_GROUP_SERVICE] = "service",
+	    [ROUTE_GROUP_TASK] = "task",
+	    [ROUTE_GROUP_SECRET] = "secret",
+	    [ROUTE_GROUP_CONFIG] = "config",
+	};
+
+	static_assert(ARRAY_SIZE(names) == ROUTE_GROUP_COUNT, "a name for each group");
+	return names[group];
 }

@@ -110,8 +110,9 @@ static int open_listeners(struct service *service)
 		service->workers_count = CONFIG_WORKERS_MAX;
 	for (size_t i = 0; i < config->listen_count; i++) {
 		service->listeners_count++;
-		int result = listener_open(&service->listeners[i], "--listen", &config->listen[i],
-					   service->workers_count, service->error, sizeof(service->error));
+		int result = (service->is_private ? listener_open_private : listener_open)(
+		    &service->listeners[i], "--listen", &config->listen[i], service->workers_count,
+		    service->error, sizeof(service->error));
 		if (result < 0)
 			return result;
 	}
@@ -206,6 +207,12 @@ void service_report_ready(const struct service *service, const char *more)
 			 service->kernel_tls ? "the kernel" : "userspace", service->workers_count,
 			 service->workers_count == 1 ? "" : "s", more);
 	}
+}
+
+void service_renew(struct service *service, struct snapshot *snapshot)
+{
+	for (unsigned i = 0; i < service->workers_count; i++)
+		worker_renew(&service->workers[i], snapshot);
 }
 
 static int next_signal(struct service *service, int timeout_ms, bool draining)

@@ -16,14 +16,10 @@
 #include "file.h"
 #include "span.h"
 
-#define STATE_PATH_MAX	    4096
-#define TOKENS_MAX_BYTES    ((size_t)4 << 20)
-#define DIR_MODE	    ((mode_t)0700)
-#define DIR_MODE_FORBID	    ((mode_t)022)
-#define TOKENS_MODE	    ((mode_t)0600)
-#define TOKEN_LINE_MAX	    ((size_t)512)
-#define TOKEN_FIRST_NAME    "admin"
-#define TOKEN_ORIGINAL_NAME "default"
+#define DIR_MODE	 ((mode_t)0700)
+#define DIR_MODE_FORBID	 ((mode_t)022)
+#define TOKEN_ROLE_ADMIN "admin"
+#define TOKEN_FIRST_NAME "admin"
 
 /* An absolute path outside our own choice: the XDG rule says that a relative one is to be ignored. */
 static const char *absolute_env(const char *name)
@@ -187,7 +183,7 @@ int state_tokens_read(const char *file, struct token_set *set, char *error, size
 	struct file_text text;
 	size_t line_number = 0;
 	const char *reason = "";
-	int ret = file_read(file, FILE_SECRET, TOKENS_MAX_BYTES, &text, error, error_cap);
+	int ret = file_read(file, FILE_SECRET, STATE_TOKENS_MAX_BYTES, &text, error, error_cap);
 
 	if (ret < 0)
 		return ret;
@@ -198,20 +194,27 @@ int state_tokens_read(const char *file, struct token_set *set, char *error, size
 	return ret;
 }
 
+int state_token_make(struct token *token, char secret[TOKEN_GENERATED_BYTES])
+{
+	if (token_generate(secret) < 0 || token_digest(span_of(secret), token->digest) < 0) {
+		explicit_bzero(secret, TOKEN_GENERATED_BYTES);
+		return -EIO;
+	}
+	memcpy(token->id, secret + 3, TOKEN_ID_BYTES - 1);
+	token->id[TOKEN_ID_BYTES - 1] = '\0';
+	return 0;
+}
+
 /* The file's first line, and the secret that belongs to it. */
 static int first_line_make(char secret[TOKEN_GENERATED_BYTES], char *line, size_t line_cap, size_t *line_len)
 {
-	struct token token = {.name = TOKEN_FIRST_NAME, .role = TOKEN_ROLE_ADMIN};
-	char created[sizeof("2026-11-23T19:30:00Z") + 16];
-	struct tm tm;
-	time_t now = time(NULL);
+	struct token token = {
+	    .name = TOKEN_FIRST_NAME, .role_name = TOKEN_ROLE_ADMIN, .created_s = time(NULL)};
 	long len;
 
-	if (!gmtime_r(&now, &tm) || strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+	if (state_token_make(&token, secret) < 0)
 		return -EIO;
-	if (token_generate(secret) < 0 || token_digest(span_of(secret), token.digest) < 0)
-		return -EIO;
-	len = token_line_write(&token, created, line, line_cap);
+	len = token_line_write(&token, line, line_cap);
 	if (len < 0)
 		return (int)len;
 	*line_len = (size_t)len;
@@ -236,7 +239,7 @@ int state_tokens_create(const char *file, char secret[TOKEN_GENERATED_BYTES], ch
 		snprintf(error, error_cap, "%s: cannot make a token: the random number generator failed",
 			 file);
 	else
-		ret = file_write(file, line, line_len, TOKENS_MODE, FILE_KEEP, error, error_cap);
+		ret = file_write(file, line, line_len, STATE_TOKENS_MODE, FILE_KEEP, error, error_cap);
 	close(lock);
 	if (ret < 0)
 		explicit_bzero(secret, TOKEN_GENERATED_BYTES);
@@ -274,21 +277,23 @@ static int original_add(struct token_set *set, const char *source, struct span s
 			size_t error_cap)
 {
 	const char *problem = secret_problem(secret);
-	uint8_t digest[TOKEN_DIGEST_BYTES];
+	struct token token = {.name = TOKEN_ORIGINAL_NAME, .role_name = TOKEN_ROLE_ADMIN};
 	int ret;
 
 	if (problem) {
 		snprintf(error, error_cap, "%s: %s; give another token", source, problem);
 		return -EINVAL;
 	}
-	ret = token_digest(secret, digest);
+	ret = token_digest(secret, token.digest);
 	if (ret == 0)
-		ret = token_set_add(set, TOKEN_ORIGINAL_NAME, digest, TOKEN_ROLE_ADMIN);
-	explicit_bzero(digest, sizeof(digest));
+		ret = token_set_add(set, &token);
 	if (ret == -EEXIST)
 		snprintf(error, error_cap,
 			 "%s: the token file has a token named '%s' already; rename that one, or unset this",
 			 source, TOKEN_ORIGINAL_NAME);
+	else if (ret == -ENOTUNIQ)
+		snprintf(error, error_cap,
+			 "%s: it is a token of the token file already; unset it, or remove that one", source);
 	else if (ret < 0)
 		snprintf(error, error_cap, "%s: cannot add it: %s", source,
 			 ret == -E2BIG ? "too many tokens" : "out of memory, or the crypto library failed");
@@ -359,4 +364,21 @@ int state_tokens_load(struct token_set *set, const struct config *config, const 
 	if (ret < 0)
 		return ret;
 	return missing && ret == 0 ? 1 : 0;
+}
+
+int state_tokens_path(const struct config *config, char *path, size_t path_cap, char *error, size_t error_cap)
+{
+	char dir[STATE_PATH_MAX] = "";
+	int n, ret = 0;
+
+	if (!config->tokens_file)
+		ret = state_dir_look(config->state_dir, dir, sizeof(dir), error, error_cap);
+	if (ret < 0)
+		return ret;
+	n = config->tokens_file ? snprintf(path, path_cap, "%s", config->tokens_file)
+				: snprintf(path, path_cap, "%s/tokens", dir);
+	if (n >= 0 && (size_t)n < path_cap)
+		return 0;
+	snprintf(error, error_cap, "%.64s...: the path is too long", path);
+	return -ENAMETOOLONG;
 }

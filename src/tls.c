@@ -247,7 +247,7 @@ static int failed(struct tls *tls, int ssl_error)
 		return -tls->socket_error;
 	}
 	if (ssl_error == SSL_ERROR_SSL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED)
-		tls->failure = X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl));
+		tls->failure = tls_peer_failure(tls);
 	else
 		tls->failure = code ? ERR_reason_error_string(code) : "connection closed";
 	if (!tls->failure)

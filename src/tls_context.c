@@ -120,7 +120,8 @@ static int load_pair(SSL_CTX *ctx, const char *cert_file, const char *key_file, 
 	return 0;
 }
 
-static SSL_CTX *server_ctx_new(const char *cert_file, const char *key_file, char *error, size_t error_cap)
+static SSL_CTX *server_ctx_new(const char *cert_file, const char *key_file, const char *client_ca_file,
+			       char *error, size_t error_cap)
 {
 	SSL_CTX *ctx = ctx_new(TLS_server_method());
 
@@ -129,14 +130,24 @@ static SSL_CTX *server_ctx_new(const char *cert_file, const char *key_file, char
 		return NULL;
 	}
 	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
-	if (load_pair(ctx, cert_file, key_file, error, error_cap) < 0) {
+	int result = load_pair(ctx, cert_file, key_file, error, error_cap);
+	if (result == 0 && client_ca_file) {
+		ERR_clear_error();
+		result = tls_peer_expect(ctx, client_ca_file);
+		if (result < 0)
+			snprintf(error, error_cap,
+				 "%s: cannot load the CA of client certificates, PEM: %s; see --client-ca",
+				 client_ca_file, openssl_reason());
+	}
+	if (result < 0) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
 	return ctx;
 }
 
-struct tls_server *tls_server_new(const char *cert_file, const char *key_file, char *error, size_t error_cap)
+struct tls_server *tls_server_new(const char *cert_file, const char *key_file, const char *client_ca_file,
+				  char *error, size_t error_cap)
 {
 	struct tls_server *server = calloc(1, sizeof(*server));
 
@@ -145,7 +156,7 @@ struct tls_server *tls_server_new(const char *cert_file, const char *key_file, c
 		snprintf(error, error_cap, "out of memory");
 		return NULL;
 	}
-	server->ctx = server_ctx_new(cert_file, key_file, error, error_cap);
+	server->ctx = server_ctx_new(cert_file, key_file, client_ca_file, error, error_cap);
 	if (!server->ctx) {
 		BIO_meth_free(server->bio);
 		free(server);
@@ -155,10 +166,10 @@ struct tls_server *tls_server_new(const char *cert_file, const char *key_file, c
 	return server;
 }
 
-int tls_server_reload(struct tls_server *server, const char *cert_file, const char *key_file, char *error,
-		      size_t error_cap)
+int tls_server_reload(struct tls_server *server, const char *cert_file, const char *key_file,
+		      const char *client_ca_file, char *error, size_t error_cap)
 {
-	SSL_CTX *ctx = server_ctx_new(cert_file, key_file, error, error_cap);
+	SSL_CTX *ctx = server_ctx_new(cert_file, key_file, client_ca_file, error, error_cap);
 
 	if (!ctx)
 		return -EINVAL;
@@ -192,37 +203,79 @@ void tls_server_free(struct tls_server *server)
 	free(server);
 }
 
-struct tls_client *tls_client_new(const char *dir, const char *host, char *error, size_t error_cap)
+/* What every client has, before it is told whom to trust. */
+static struct tls_client *client_new(const char *host, char *error, size_t error_cap)
 {
 	struct tls_client *client = calloc(1, sizeof(*client));
-	char ca[4096], cert[4096], key[4096];
 
-	if (!client || strlen(host) >= sizeof(client->host) || strlen(dir) > sizeof(ca) - 16) {
+	if (!client) {
+		snprintf(error, error_cap, "out of memory");
+		return NULL;
+	}
+	if (strlcpy(client->host, host, sizeof(client->host)) >= sizeof(client->host)) {
 		free(client);
-		snprintf(error, error_cap, "%s: name is too long", dir);
+		snprintf(error, error_cap, "%.64s...: the name is too long", host);
+		return NULL;
+	}
+	client->bio = tls_bio_method_new();
+	client->ctx = ctx_new(TLS_client_method());
+	if (!client->bio || !client->ctx) {
+		snprintf(error, error_cap, "OpenSSL: %s", openssl_reason());
+		tls_client_free(client);
+		return NULL;
+	}
+	SSL_CTX_set_verify(client->ctx, SSL_VERIFY_PEER, NULL);
+	ERR_clear_error();
+	return client;
+}
+
+struct tls_client *tls_client_new(const char *dir, const char *host, char *error, size_t error_cap)
+{
+	char ca[4096], cert[4096], key[4096];
+	struct tls_client *client;
+
+	if (strlen(dir) > sizeof(ca) - 16) {
+		snprintf(error, error_cap, "%.64s...: the name is too long", dir);
 		return NULL;
 	}
 	snprintf(ca, sizeof(ca), "%s/ca.pem", dir);
 	snprintf(cert, sizeof(cert), "%s/cert.pem", dir);
 	snprintf(key, sizeof(key), "%s/key.pem", dir);
-	memcpy(client->host, host, strlen(host) + 1);
-	client->bio = tls_bio_method_new();
-	client->ctx = ctx_new(TLS_client_method());
-	if (!client->bio || !client->ctx) {
-		snprintf(error, error_cap, "OpenSSL: %s", openssl_reason());
-		goto failed;
-	}
-	ERR_clear_error();
-	if (SSL_CTX_load_verify_locations(client->ctx, ca, NULL) != 1) {
+	client = client_new(host, error, error_cap);
+	if (!client)
+		return NULL;
+	if (SSL_CTX_load_verify_locations(client->ctx, ca, NULL) != 1)
 		snprintf(error, error_cap, "%s: cannot load the CA that signed the engine's certificate: %s",
 			 ca, openssl_reason());
-		goto failed;
+	else if (load_pair(client->ctx, cert, key, error, error_cap) == 0)
+		return client;
+	tls_client_free(client);
+	return NULL;
+}
+
+struct tls_client *tls_client_new_remote(const char *ca_file,
+					 const uint8_t fingerprint[TLS_FINGERPRINT_BYTES], const char *host,
+					 char *error, size_t error_cap)
+{
+	struct tls_client *client;
+
+	if (ca_file && fingerprint) {
+		snprintf(error, error_cap, "--ca and --fingerprint both say whom to trust; give one of them");
+		return NULL;
 	}
-	SSL_CTX_set_verify(client->ctx, SSL_VERIFY_PEER, NULL);
-	if (load_pair(client->ctx, cert, key, error, error_cap) < 0)
-		goto failed;
-	return client;
-failed:
+	client = client_new(host, error, error_cap);
+	if (!client)
+		return NULL;
+	if (fingerprint) {
+		memcpy(client->fingerprint, fingerprint, sizeof(client->fingerprint));
+		tls_peer_pin(client);
+		return client;
+	}
+	if (ca_file ? SSL_CTX_load_verify_locations(client->ctx, ca_file, NULL) == 1
+		    : SSL_CTX_set_default_verify_paths(client->ctx) == 1)
+		return client;
+	snprintf(error, error_cap, "%s: cannot load the CA that signed the server's certificate: %s",
+		 ca_file ? ca_file : "the system's CAs", openssl_reason());
 	tls_client_free(client);
 	return NULL;
 }

@@ -1,28 +1,38 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation
+ *
+ * A set is an array of tokens and two open-addressed tables over it, by digest (of the secret, and of the one
+ * before a rotation) and by name. Both are never more than half full. Where a digest is looked for depends on
+ * a random key of the set, so how long a search takes tells nothing about the digests in it, and whether it
+ * is the right one is compared in constant time.
+ */
 #include <errno.h>
-#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "token.h"
 
-static const char *const role_names[] = {
-    [TOKEN_ROLE_ADMIN] = "admin",
+/* For `ci` and the secret of `ci` before its rotation: the index of the token, shifted, and which one;
+ * plus 1. */
+struct token_index {
+	uint64_t key;
+	size_t capacity; /* of each table, a power of two */
+	uint32_t *digests, *names;
+	uint32_t room[];
 };
 
-/* 2026-11-23T19:30:00Z */
-#define CREATED_BYTES ((size_t)20)
+#define SLOTS_MIN ((size_t)32)
 
 void token_set_fini(struct token_set *set)
 {
 	if (set->tokens)
 		freezero(set->tokens, set->count * sizeof(*set->tokens));
-	set->tokens = NULL;
-	set->count = 0;
+	free(set->index);
+	*set = (struct token_set){0};
 }
 
 /*
@@ -64,266 +74,24 @@ bool token_name_ok(struct span name)
 	return memchr(name.ptr, '\0', name.len) == NULL;
 }
 
-/* Room for one more. The capacity is not kept: it is the next power of two, from 8 on. */
-static int token_set_grow(struct token_set *set)
-{
-	size_t count = set->count;
-	struct token *bigger;
+/* ---- the index ---- */
 
-	if (count && (count < 8 || (count & (count - 1))))
-		return 0;
-	bigger = recallocarray(set->tokens, count, count ? 2 * count : 8, sizeof(*bigger));
-	if (!bigger)
-		return -ENOMEM;
-	set->tokens = bigger;
-	return 0;
+static size_t digest_slot(const struct token_index *index, const uint8_t digest[TOKEN_DIGEST_BYTES])
+{
+	uint64_t word;
+
+	/* Uniform already; the key hides which bits, the multiplication brings them to the top. */
+	memcpy(&word, digest, sizeof(word));
+	return (size_t)(((word ^ index->key) * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (index->capacity - 1);
 }
 
-int token_set_add(struct token_set *set, const char *name, const uint8_t digest[TOKEN_DIGEST_BYTES],
-		  enum token_role role)
+static size_t name_slot(const struct token_index *index, struct span name)
 {
-	struct token *token;
-	int error;
+	uint64_t hash = index->key ^ UINT64_C(0xcbf29ce484222325);
 
-	if (!token_name_ok(span_of(name)) || (size_t)role >= ARRAY_SIZE(role_names))
-		return -EINVAL;
-	for (size_t i = 0; i < set->count; i++)
-		if (strcmp(set->tokens[i].name, name) == 0)
-			return -EEXIST;
-	if (set->count >= TOKEN_SET_MAX)
-		return -E2BIG;
-	error = token_set_grow(set);
-	if (error)
-		return error;
-	token = &set->tokens[set->count++];
-	memset(token, 0, sizeof(*token));
-	memcpy(token->name, name, strlen(name));
-	memcpy(token->digest, digest, TOKEN_DIGEST_BYTES);
-	token->role = role;
-	return 0;
-}
-
-/* 0-15, or -1. */
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = span_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool hex_decode(struct span hex, uint8_t *out, size_t bytes)
-{
-	if (hex.len != 2 * bytes)
-		return false;
-	for (size_t i = 0; i < bytes; i++) {
-		int high = hex_digit(hex.ptr[2 * i]), low = hex_digit(hex.ptr[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		out[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
-}
-
-/* Without a table: generated secrets pass through here. */
-static void hex_encode(const uint8_t *bytes, size_t count, char *out)
-{
-	for (size_t i = 0; i < 2 * count; i++) {
-		unsigned nibble = i & 1 ? bytes[i / 2] & 15U : (unsigned)bytes[i / 2] >> 4;
-
-		out[i] = (char)(nibble + '0' + (((9 - nibble) >> 8) & ('a' - '0' - 10)));
-	}
-}
-
-/* A number of `digits` digits at `s`, or -1. */
-static int fixed_number(const char *s, size_t digits)
-{
-	int number = 0;
-
-	for (size_t i = 0; i < digits; i++) {
-		if (s[i] < '0' || s[i] > '9')
-			return -1;
-		number = number * 10 + (s[i] - '0');
-	}
-	return number;
-}
-
-/* RFC 3339 in UTC, without fractions, as headgate writes it. */
-static bool created_ok(struct span created)
-{
-	static const char shape[] = "0000-00-00T00:00:00Z";
-	static const uint8_t days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	int month, day;
-
-	if (created.len != CREATED_BYTES)
-		return false;
-	for (size_t i = 0; i < CREATED_BYTES; i++) {
-		bool digit = created.ptr[i] >= '0' && created.ptr[i] <= '9';
-
-		if (shape[i] == '0' ? !digit : created.ptr[i] != shape[i])
-			return false;
-	}
-	month = fixed_number(created.ptr + 5, 2);
-	day = fixed_number(created.ptr + 8, 2);
-	return month >= 1 && month <= 12 && day >= 1 && day <= days[month - 1] &&
-	       fixed_number(created.ptr + 11, 2) <= 23 && fixed_number(created.ptr + 14, 2) <= 59 &&
-	       fixed_number(created.ptr + 17, 2) <= 60;
-}
-
-/* A line of the token file as far as it has been read. */
-struct token_line {
-	struct token token;
-	bool has_digest, has_role, has_created;
-};
-
-/* Reads one `key=value`. NULL, or why it is refused. */
-static const char *field_parse(struct token_line *line, struct span field)
-{
-	const char *equals = memchr(field.ptr, '=', field.len);
-	struct span key, value;
-
-	if (!equals)
-		return "a field is not of the form key=value";
-	key = (struct span){.ptr = field.ptr, .len = (size_t)(equals - field.ptr)};
-	value = span_skip(field, key.len + 1);
-	if (span_eq(key, SPAN("sha256"))) {
-		if (line->has_digest)
-			return "the field sha256 stands twice";
-		line->has_digest = true;
-		if (!hex_decode(value, line->token.digest, TOKEN_DIGEST_BYTES))
-			return "sha256 is not 64 hex digits";
-	} else if (span_eq(key, SPAN("role"))) {
-		if (line->has_role)
-			return "the field role stands twice";
-		line->has_role = true;
-		if (!span_eq(value, span_of(role_names[TOKEN_ROLE_ADMIN])))
-			return "the role is not known; it must be admin";
-	} else if (span_eq(key, SPAN("created"))) {
-		if (line->has_created)
-			return "the field created stands twice";
-		line->has_created = true;
-		if (!created_ok(value))
-			return "created is not a time like 2026-11-23T19:30:00Z";
-	} else {
-		return "a field is not known; known are sha256, role and created";
-	}
-	return NULL;
-}
-
-/* The next piece between blanks; empty at the end. */
-static struct span next_field(struct span *rest)
-{
-	struct span field;
-
-	*rest = span_trim(*rest);
-	field = *rest;
-	field.len = 0;
-	while (field.len < rest->len && rest->ptr[field.len] != ' ' && rest->ptr[field.len] != '\t')
-		field.len++;
-	*rest = span_skip(*rest, field.len);
-	return field;
-}
-
-static const char *bytes_check(struct span text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
-
-		if (c == '\r')
-			return "a carriage return; the file must have Unix line ends";
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return "a control character";
-	}
-	return NULL;
-}
-
-static const char *set_add_line(struct token_set *set, const struct token_line *line)
-{
-	/* Two names for one secret: taking one line away would not revoke it. */
-	for (size_t i = 0; i < set->count; i++)
-		if (memcmp(set->tokens[i].digest, line->token.digest, TOKEN_DIGEST_BYTES) == 0)
-			return "the same sha256 as on a line above";
-	switch (token_set_add(set, line->token.name, line->token.digest, line->token.role)) {
-	case 0:
-		return NULL;
-	case -EEXIST:
-		return "the same name as on a line above";
-	case -E2BIG:
-		return "more than 4096 tokens";
-	default:
-		return "out of memory";
-	}
-}
-
-/* Reads one line, comment included, into the set. NULL, or why it is refused. */
-static const char *line_parse(struct token_set *set, struct span text)
-{
-	const char *reason = bytes_check(text);
-	const char *comment = text.len ? memchr(text.ptr, '#', text.len) : NULL;
-	struct token_line line = {0};
-	struct span field;
-
-	if (reason)
-		return reason;
-	if (comment)
-		text.len = (size_t)(comment - text.ptr);
-	field = next_field(&text);
-	if (field.len == 0)
-		return NULL;
-	if (!token_name_ok(field))
-		return "the name is not 1 to 63 letters, digits, '.', '-', '_', starting with a letter or "
-		       "digit";
-	memcpy(line.token.name, field.ptr, field.len);
-	for (field = next_field(&text); field.len; field = next_field(&text)) {
-		reason = field_parse(&line, field);
-		if (reason)
-			return reason;
-	}
-	if (!line.has_digest)
-		return "the field sha256 is missing";
-	if (!line.has_role)
-		return "the field role is missing";
-	return set_add_line(set, &line);
-}
-
-int token_set_parse(struct token_set *set, struct span text, size_t *line_number, const char **reason)
-{
-	*line_number = 0;
-	*reason = NULL;
-	while (text.len) {
-		const char *newline = memchr(text.ptr, '\n', text.len);
-		struct span line = {.ptr = text.ptr,
-				    .len = newline ? (size_t)(newline - text.ptr) : text.len};
-
-		(*line_number)++;
-		*reason = line_parse(set, line);
-		if (*reason) {
-			token_set_fini(set);
-			return -EINVAL;
-		}
-		text = span_skip(text, newline ? line.len + 1 : line.len);
-	}
-	return 0;
-}
-
-long token_line_write(const struct token *token, const char *created, char *buf, size_t cap)
-{
-	char hex[2 * TOKEN_DIGEST_BYTES + 1];
-	bool dated = created && *created;
-	int length;
-
-	/* What is written here must be read back; a bad line would refuse the whole file. */
-	if (!token_name_ok(span_of(token->name)) || (size_t)token->role >= ARRAY_SIZE(role_names) ||
-	    (dated && !created_ok(span_of(created))))
-		return -EINVAL;
-	hex_encode(token->digest, TOKEN_DIGEST_BYTES, hex);
-	hex[sizeof(hex) - 1] = '\0';
-	length = snprintf(buf, cap, "%s sha256=%s role=%s%s%s\n", token->name, hex, role_names[token->role],
-			  dated ? " created=" : "", dated ? created : "");
-	if (length < 0 || (size_t)length >= cap)
-		return -ENOSPC;
-	return length;
+	for (size_t i = 0; i < name.len; i++)
+		hash = (hash ^ (unsigned char)name.ptr[i]) * UINT64_C(0x100000001b3); /* FNV-1a */
+	return (size_t)(hash ^ hash >> 32) & (index->capacity - 1);
 }
 
 /*
@@ -344,131 +112,227 @@ static size_t digest_differs(const uint8_t a[TOKEN_DIGEST_BYTES], const uint8_t 
 	return (size_t)((difference | (0 - difference)) >> 63);
 }
 
-const struct token *token_set_find(const struct token_set *set, struct span secret)
+/* The token with that digest, and whether it is the one before a rotation. */
+static const struct token *lookup_digest(const struct token_set *set,
+					 const uint8_t digest[TOKEN_DIGEST_BYTES], bool *previous)
+{
+	const struct token_index *index = set->index;
+
+	if (!index)
+		return NULL;
+	for (size_t i = digest_slot(index, digest); index->digests[i]; i = (i + 1) & (index->capacity - 1)) {
+		const struct token *token = &set->tokens[(index->digests[i] - 1) >> 1];
+
+		*previous = (index->digests[i] - 1) & 1;
+		if (!digest_differs(*previous ? token->previous : token->digest, digest))
+			return token;
+	}
+	return NULL;
+}
+
+const struct token *token_set_name(const struct token_set *set, struct span name)
+{
+	const struct token_index *index = set->index;
+
+	if (!index)
+		return NULL;
+	for (size_t i = name_slot(index, name); index->names[i]; i = (i + 1) & (index->capacity - 1)) {
+		const struct token *token = &set->tokens[index->names[i] - 1];
+
+		if (span_eq(span_of(token->name), name))
+			return token;
+	}
+	return NULL;
+}
+
+static void index_put(struct token_index *index, uint32_t *table, size_t slot, uint32_t value)
+{
+	while (table[slot])
+		slot = (slot + 1) & (index->capacity - 1);
+	table[slot] = value + 1;
+}
+
+static void index_token(struct token_index *index, const struct token *token, size_t number)
+{
+	uint32_t twice = (uint32_t)number * 2;
+
+	index_put(index, index->names, name_slot(index, span_of(token->name)), (uint32_t)number);
+	index_put(index, index->digests, digest_slot(index, token->digest), twice);
+	if (token->previous_until_s)
+		index_put(index, index->digests, digest_slot(index, token->previous), twice + 1);
+}
+
+/* Room for one more token, which may have two digests. */
+static int index_grow(struct token_set *set)
+{
+	size_t capacity = SLOTS_MIN;
+	struct token_index *index;
+
+	while (capacity < 4 * (set->count + 1))
+		capacity *= 2;
+	if (set->index && set->index->capacity >= capacity)
+		return 0;
+	index = calloc(1, sizeof(*index) + 2 * capacity * sizeof(index->room[0]));
+	if (!index)
+		return -ENOMEM;
+	if (getrandom(&index->key, sizeof(index->key), 0) != (ssize_t)sizeof(index->key)) {
+		free(index);
+		return -EIO;
+	}
+	index->capacity = capacity;
+	index->digests = index->room;
+	index->names = index->room + capacity;
+	for (size_t i = 0; i < set->count; i++)
+		index_token(index, &set->tokens[i], i);
+	free(set->index);
+	set->index = index;
+	return 0;
+}
+
+/* ---- the set ---- */
+
+/* Room for one more. The capacity is not kept: it is the next power of two, from 8 on. */
+static int tokens_grow(struct token_set *set)
+{
+	size_t count = set->count;
+	struct token *bigger;
+
+	if (count && (count < 8 || (count & (count - 1))))
+		return 0;
+	bigger = recallocarray(set->tokens, count, count ? 2 * count : 8, sizeof(*bigger));
+	if (!bigger)
+		return -ENOMEM;
+	set->tokens = bigger;
+	return 0;
+}
+
+static bool token_ok(const struct token *token)
+{
+	static const uint8_t none[TOKEN_DIGEST_BYTES];
+
+	/* All zero stands for "no secret" in a credential. */
+	return token_name_ok(span_of(token->name)) && token_name_ok(span_of(token->role_name)) &&
+	       token->sources_count <= TOKEN_SOURCES_MAX && digest_differs(token->digest, none) &&
+	       token->created_s >= 0 && token->expires_s >= 0 && token->previous_until_s >= 0;
+}
+
+int token_set_add(struct token_set *set, const struct token *token)
+{
+	bool previous;
+	int error;
+
+	if (!token_ok(token))
+		return -EINVAL;
+	if (token_set_name(set, span_of(token->name)))
+		return -EEXIST;
+	if (lookup_digest(set, token->digest, &previous))
+		return -ENOTUNIQ;
+	if (token->previous_until_s && (lookup_digest(set, token->previous, &previous) ||
+					!digest_differs(token->previous, token->digest)))
+		return -ENOTUNIQ;
+	if (set->count >= TOKEN_SET_MAX)
+		return -E2BIG;
+	error = tokens_grow(set);
+	if (!error)
+		error = index_grow(set);
+	if (error)
+		return error;
+	set->tokens[set->count] = *token;
+	set->tokens[set->count].role = NULL;
+	index_token(set->index, &set->tokens[set->count], set->count);
+	set->count++;
+	return 0;
+}
+
+/* Where it is looked at from is asked first: who is elsewhere learns nothing about it. */
+static enum token_standing standing_of(const struct token *token, bool previous, const struct address *from,
+				       int64_t now_s)
+{
+	bool here = token->sources_count == 0 || !from;
+
+	for (size_t i = 0; i < token->sources_count && !here; i++)
+		here = address_prefix_has(&token->sources[i], from);
+	if (!here)
+		return TOKEN_ELSEWHERE;
+	if ((token->expires_s && now_s >= token->expires_s) || (previous && now_s >= token->previous_until_s))
+		return TOKEN_EXPIRED;
+	return TOKEN_GOOD;
+}
+
+static enum token_standing find_digest(const struct token_set *set, const uint8_t digest[TOKEN_DIGEST_BYTES],
+				       const struct address *from, int64_t now_s, const struct token **token)
+{
+	bool previous = false;
+
+	*token = lookup_digest(set, digest, &previous);
+	return *token ? standing_of(*token, previous, from, now_s) : TOKEN_UNKNOWN;
+}
+
+enum token_standing token_set_find(const struct token_set *set, struct span secret,
+				   const struct address *from, int64_t now_s, const struct token **token,
+				   struct token_credential *credential)
 {
 	uint8_t digest[TOKEN_DIGEST_BYTES];
-	size_t found = 0; /* index + 1 */
+	enum token_standing standing;
 
+	*token = NULL;
 	if (secret.len == 0 || token_digest(secret, digest))
-		return NULL;
-	for (size_t i = 0; i < set->count; i++) {
-		size_t differs = digest_differs(set->tokens[i].digest, digest);
-		/* All ones for the first entry that is equal; no branch, so no entry's place shows. */
-		size_t first_zero = (found | (0 - found)) >> (sizeof(found) * CHAR_BIT - 1);
-		size_t mask = (differs - 1) & (first_zero - 1);
-
-		found |= (i + 1) & mask;
+		return TOKEN_UNKNOWN;
+	standing = find_digest(set, digest, from, now_s, token);
+	if (standing == TOKEN_GOOD) {
+		*credential = (struct token_credential){0};
+		memcpy(credential->digest, digest, sizeof(digest));
 	}
 	explicit_bzero(digest, sizeof(digest));
-	return found ? &set->tokens[found - 1] : NULL;
+	return standing;
 }
 
-/* 0-63, or -1 (RFC 4648 4). */
-static int base64_digit(char c)
+enum token_standing token_set_find_name(const struct token_set *set, struct span name,
+					const struct address *from, int64_t now_s, const struct token **token,
+					struct token_credential *credential)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+')
-		return 62;
-	return c == '/' ? 63 : -1;
-}
+	enum token_standing standing;
 
-/*
- * Strict base64: whole groups of four, padding only at the end, unused bits zero, so that there is one
- * spelling for each value. (EVP_DecodeBlock() skips white space and counts padding as bytes.)
- */
-static bool base64_decode(struct span text, char *out, size_t cap, size_t *length)
-{
-	size_t padding = 0;
-	size_t used = 0;
-
-	if (text.len == 0 || text.len % 4 || text.len / 4 * 3 > cap)
-		return false;
-	while (padding < 2 && text.ptr[text.len - 1 - padding] == '=')
-		padding++;
-	for (size_t i = 0; i < text.len; i += 4) {
-		size_t last = i + 4 == text.len ? padding : 0;
-		uint32_t group = 0;
-
-		for (size_t j = 0; j < 4; j++) {
-			int digit = j < 4 - last ? base64_digit(text.ptr[i + j]) : 0;
-
-			if (digit < 0)
-				return false;
-			group = group << 6 | (uint32_t)digit;
-		}
-		if (group & ((1U << (8 * last)) - 1))
-			return false;
-		for (size_t j = 0; j < 3 - last; j++)
-			out[used++] = (char)(group >> (16 - 8 * j) & 0xff);
+	*token = token_name_ok(name) ? token_set_name(set, name) : NULL;
+	standing = *token ? standing_of(*token, false, from, now_s) : TOKEN_UNKNOWN;
+	if (standing == TOKEN_GOOD) {
+		*credential = (struct token_credential){0};
+		memcpy(credential->name, name.ptr, name.len);
 	}
-	*length = used;
-	return true;
+	return standing;
 }
 
-static bool has_control(struct span s)
+enum token_standing token_set_recheck(const struct token_set *set, const struct token_credential *credential,
+				      const struct address *from, int64_t now_s, const struct token **token)
 {
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f)
-			return true;
-	return false;
+	if (!credential->name[0])
+		return find_digest(set, credential->digest, from, now_s, token);
+	*token = token_set_name(set, span_of(credential->name));
+	return *token ? standing_of(*token, false, from, now_s) : TOKEN_UNKNOWN;
 }
 
-/* The password in Basic credentials: everything after the first colon (RFC 7617 2). */
-static bool basic_password(struct span credentials, char *scratch, size_t scratch_cap, struct span *password)
+int64_t token_set_next_end(const struct token_set *set, int64_t now_s)
 {
-	struct span user_pass = {.ptr = scratch};
-	const char *colon;
+	int64_t next_s = INT64_MAX;
 
-	if (!base64_decode(credentials, scratch, scratch_cap, &user_pass.len) || has_control(user_pass))
-		return false;
-	colon = memchr(user_pass.ptr, ':', user_pass.len);
-	if (!colon)
-		return false;
-	*password = span_skip(user_pass, (size_t)(colon - user_pass.ptr) + 1);
-	return true;
-}
+	for (size_t i = 0; i < set->count; i++) {
+		const int64_t ends_s[] = {set->tokens[i].expires_s, set->tokens[i].previous_until_s};
 
-static bool secret_length_ok(struct span secret)
-{
-	return secret.len != 0 && secret.len <= TOKEN_SECRET_MAX_BYTES;
-}
-
-bool token_from_fields(struct span token_field, struct span authorization, char *scratch, size_t scratch_cap,
-		       struct span *secret)
-{
-	struct span scheme = authorization, credentials, found = {0};
-
-	*secret = (struct span){0};
-	/* The field that is there decides: a bad one is not made good by the other. */
-	if (token_field.len) {
-		if (secret_length_ok(token_field))
-			*secret = token_field;
-		return secret->len != 0;
+		for (size_t j = 0; j < ARRAY_SIZE(ends_s); j++)
+			if (ends_s[j] > now_s && ends_s[j] < next_s)
+				next_s = ends_s[j];
 	}
-	scheme.len = 0;
-	while (scheme.len < authorization.len && authorization.ptr[scheme.len] != ' ')
-		scheme.len++;
-	credentials = span_skip(authorization, scheme.len);
-	while (credentials.len && credentials.ptr[0] == ' ')
-		credentials = span_skip(credentials, 1);
+	return next_s;
+}
 
-	if (span_ieq(scheme, SPAN("bearer"))) {
-		found = credentials;
-		if (has_control(found) || (found.len && memchr(found.ptr, ' ', found.len)))
-			return false;
-	} else if (span_ieq(scheme, SPAN("basic"))) {
-		if (!basic_password(credentials, scratch, scratch_cap, &found))
-			return false;
+/* Without a table: generated secrets pass through here. */
+static void hex_write(const uint8_t *bytes, size_t count, char *out)
+{
+	for (size_t i = 0; i < 2 * count; i++) {
+		unsigned nibble = i & 1 ? bytes[i / 2] & 15U : (unsigned)bytes[i / 2] >> 4;
+
+		out[i] = (char)(nibble + '0' + (((9 - nibble) >> 8) & ('a' - '0' - 10)));
 	}
-	if (!secret_length_ok(found))
-		return false;
-	*secret = found;
-	return true;
 }
 
 int token_generate(char secret[TOKEN_GENERATED_BYTES])
@@ -489,9 +353,9 @@ int token_generate(char secret[TOKEN_GENERATED_BYTES])
 		filled += (size_t)got;
 	}
 	memcpy(secret, "hg_", 3);
-	hex_encode(random, 4, secret + 3);
+	hex_write(random, 4, secret + 3);
 	secret[11] = '_';
-	hex_encode(random + 4, 32, secret + 12);
+	hex_write(random + 4, 32, secret + 12);
 	secret[TOKEN_GENERATED_BYTES - 1] = '\0';
 	explicit_bzero(random, sizeof(random));
 	return 0;

@@ -18,7 +18,9 @@
 #define ACCEPT_PAUSE_MS 100
 /* While draining, how often to see whether the last one has gone. */
 #define DRAIN_LOOK_MS 20
-#define LINGER_MS     10000
+/* How soon a token that ends by the clock ends what was opened with it. */
+#define EXPIRY_LOOK_MS 500
+#define LINGER_MS      10000
 /* So long an answered connection keeps OpenSSL's buffers for the next request. */
 #define REST_MS 5000
 /* How soon a half-closed client's reset is noticed; nothing but a look at the socket tells. */
@@ -79,17 +81,24 @@ static void accept_update(struct worker *worker, uint64_t now_ms)
 	}
 }
 
+/* Wall-clock time may be set while we wait, so it is asked for often enough. */
+static int sooner(int timeout_ms, int other_ms)
+{
+	return timeout_ms < 0 || timeout_ms > other_ms ? other_ms : timeout_ms;
+}
+
 static int wait_ms(const struct worker *worker, uint64_t now_ms)
 {
 	int timeout_ms = timers_next_ms(&worker->env.timers, now_ms);
 
 	if (!TAILQ_EMPTY(&worker->env.again))
 		return 0;
-	if (worker->env.draining && (timeout_ms < 0 || timeout_ms > DRAIN_LOOK_MS))
-		return DRAIN_LOOK_MS;
-	if (!worker->accepting && worker->accept_resume_ms > now_ms &&
-	    (timeout_ms < 0 || timeout_ms > ACCEPT_PAUSE_MS))
-		return ACCEPT_PAUSE_MS;
+	if (worker->env.draining)
+		timeout_ms = sooner(timeout_ms, DRAIN_LOOK_MS);
+	if (!worker->accepting && worker->accept_resume_ms > now_ms)
+		timeout_ms = sooner(timeout_ms, ACCEPT_PAUSE_MS);
+	if (worker->env.next_end_s != INT64_MAX && worker->env.conns_count > 0)
+		timeout_ms = sooner(timeout_ms, EXPIRY_LOOK_MS);
 	return timeout_ms;
 }
 
@@ -109,6 +118,10 @@ static void *worker_main(void *arg)
 				  strerror(-result));
 			abort(); /* nothing can be served any more; the service manager restarts us */
 		}
+		struct snapshot *renewed = atomic_exchange(&worker->renewed, NULL);
+		if (renewed)
+			conn_env_renew(&worker->env, renewed);
+		conn_env_end_expired(&worker->env);
 		conn_run_again(&worker->env);
 		conn_expire(&worker->env);
 		/* After a wait with accepting stopped: what the kernel had accepted before is served, too. */
@@ -123,6 +136,7 @@ static void worker_fini(struct worker *worker)
 	for (size_t i = 0; i < worker->listeners_count; i++)
 		event_remove(worker->loop, &worker->listeners[i].event);
 	conn_env_fini(&worker->env);
+	snapshot_release(atomic_exchange(&worker->renewed, NULL));
 	event_close(worker->loop);
 }
 
@@ -149,7 +163,11 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 		return result;
 	worker->env.loop = worker->loop;
 	worker->env.engine = shared->engine;
-	worker->env.tokens = shared->tokens;
+	worker->env.snapshot = snapshot_hold(shared->snapshot);
+	worker->env.limits = shared->limits;
+	worker->env.token_in_path = config->token_in_path;
+	worker->env.proxy_sources = config->proxy_sources;
+	worker->env.proxy_sources_count = config->proxy_sources_count;
 	conn_env_init(&worker->env, timeouts_ms, config->mover != CONFIG_MOVER_COPY);
 	for (size_t i = 0; i < shared->listeners_count && result == 0; i++) {
 		struct worker_listener *listener = &worker->listeners[i];
@@ -166,6 +184,13 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 	if (result < 0)
 		worker_fini(worker);
 	return result;
+}
+
+void worker_renew(struct worker *worker, struct snapshot *snapshot)
+{
+	/* One that was never taken is of the past. */
+	snapshot_release(atomic_exchange(&worker->renewed, snapshot_hold(snapshot)));
+	event_wake(worker->loop);
 }
 
 void worker_order(struct worker *worker, enum worker_order order)

@@ -31,6 +31,7 @@ class Gate:
         listen = ["tls://127.0.0.1:0"] + [f"unix://{self.path}"] * (client == "unix")
         self.command = [str(binary), "serve", *(f"--listen={address}" for address in listen),
                         "--state", str(self.state), "--workers", "2", "--head-timeout", "2s",
+                        "--auth-failures", "0",
                         *options]
         self.listeners = len(listen)
         self.environment = {**os.environ, "DOCKER_API_TOKEN": token}

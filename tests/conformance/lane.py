@@ -38,8 +38,11 @@ class Lane:
         self.home.mkdir()
         self.client = options.client
         self.engine = Engine(options.engine, self.home / "engine.sock", home)
+        tokens = self.home / "tokens"
+        tokens.touch(0o600)
+        tokens.write_text(keys.token_file())
         self.gate = Gate(options.bin, self.home, keys.token, options.client, [
-            "--engine", self.engine.url, "--event", options.event, "--mover", options.mover,
+            "--tokens", str(tokens), "--engine", self.engine.url, "--event", options.event, "--mover", options.mover,
             *(["--engine-cert-dir", str(home)] if options.engine == "tls" else [])])
         self.contexts: dict[tuple, ssl.SSLContext] = {}
         self.neighbour: Client | None = None

@@ -10,6 +10,12 @@ from typing import Callable, Iterable, Union
 TOKEN = "@TOKEN@"
 BASIC = "@BASIC@"  # base64("user:" + token)
 SHORT = "@SHORT@"  # the token without its last character
+READER = "@READER@"  # of the role read
+DEPLOYER = "@DEPLOYER@"  # of the role deploy
+ROTATED = "@ROTATED@"  # the deployer's secret before its rotation, which is still good
+EXPIRED = "@EXPIRED@"
+ELSEWHERE = "@ELSEWHERE@"  # good, but not from here
+OTHERS = (READER, DEPLOYER, ROTATED, EXPIRED, ELSEWHERE)
 ENGINE = "@ENGINE@"  # how headgate's own messages name the engine
 
 

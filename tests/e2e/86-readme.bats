@@ -60,12 +60,29 @@ block() {
 	is "$(grep -cF ",\"Version\":\"$VERSION\"," <<<"$output")" 3
 }
 
-@test "README: a token by hand" {
-	serve --state "$WORK/state"
-	serve_stop
-	token=$(bash -euc "$(block sh '**Tokens**')")
-	has "$token" '^hg_[0-9a-f]{8}_[0-9a-f]{64}$'
-	serve --state "$WORK/state"
+@test "README: tokens, roles and a policy" {
+	mkdir -p own-bin
+	ln -s "$HEADGATE_BIN" own-bin/headgate
+	export PATH=$WORK/own-bin:$PATH HEADGATE_STATE=$WORK/state
+	serve
+	output=$(bash -euc "$(block sh '**Tokens**')" 2>err) || fail "$(cat err)"
+	is "$(grep -cE '^hg_[0-9a-f]{8}_[0-9a-f]{64}$' <<<"$output")" 2
+	has "$output" '^ci +build +20..-..-..T..:..:..Z +10.0.0.0/8$'
+	has "$output" '^ci is revoked; '
+	fails file_has state/tokens '^ci '
+	block policy '**Own roles**' >state/policy
+	token=$(headgate token create ci --role ci 2>/dev/null)
+	output=$(bash -uc "$(block sh '**Roles**')") || [ $? = 1 ]
+	has "$output" '^refused$'
+	has "$output" '^  right  container-logs$'
+	has "$(headgate explain POST /containers/ci-3/restart --token ci)" '^         line 4 of '
+	fails headgate explain POST /images/x/push --token ci >/dev/null
+	for _ in {1..50}; do
+		[ "$(curl -sS --cacert state/ca.pem -H "token: $token" "https://127.0.0.1:$GATE_PORT/_ping")" != OK ] || break
+		sleep 0.1
+	done
 	is "$(curl -sS --cacert state/ca.pem -H "token: $token" "https://127.0.0.1:$GATE_PORT/_ping")" OK
-	has "$(cat serve.err)" '2 tokens'
+	has "$(curl -sS --cacert state/ca.pem -H "token: $token" "https://127.0.0.1:$GATE_PORT/info")" '"Containers"'
+	has "$(curl -sS --cacert state/ca.pem -H "token: $token" "https://127.0.0.1:$GATE_PORT/volumes")" \
+		"this token does not have the right 'volume-list'"
 }

@@ -71,7 +71,7 @@ printed() {
 		chmod 600 $file
 	done
 	serve --state "$WORK/state"
-	has "$(cat serve.err)" " warn .*state/tokens: no token in it, nobody can get in; remove that file"
+	has "$(cat serve.err)" " warn .*state/tokens: no token in it, nobody can get in; add one: headgate token create NAME "
 	serve_stop
 	serve --state "$WORK/state" --tokens "$WORK/own"
 	has "$(cat serve.err)" " warn .*own: no token in it, nobody can get in; add one"

@@ -82,23 +82,23 @@ static void check_error(const char *error, size_t cap)
 	size_t length = strnlen(error, cap);
 
 	FUZZ_CHECK(length > 0 && length < cap);
-	FUZZ_CHECK(strncmp(error, "headgate serve: ", 16) == 0);
+	FUZZ_CHECK(strncmp(error, "headgate ", 9) == 0);
 	for (size_t i = 0; i < length; i++)
 		FUZZ_CHECK(error[i] >= 0x20 && error[i] < 0x7f);
 }
 
-static void try_arguments(int argc, char **argv)
+static void try_arguments(enum config_command command, int argc, char **argv)
 {
 	static struct config config;
 	char error[1024], tiny[3];
 	enum config_result result =
-	    config_parse_serve(&config, argc, argv, fuzz_getenv, error, sizeof(error));
+	    config_parse(&config, command, argc, argv, fuzz_getenv, error, sizeof(error));
 
-	if (result == CONFIG_OK)
+	if (result == CONFIG_OK && command == CONFIG_SERVE)
 		check_config(&config);
 	if (result == CONFIG_BAD)
 		check_error(error, sizeof(error));
-	FUZZ_CHECK(config_parse_serve(&config, argc, argv, fuzz_getenv, tiny, sizeof(tiny)) == result);
+	FUZZ_CHECK(config_parse(&config, command, argc, argv, fuzz_getenv, tiny, sizeof(tiny)) == result);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -125,7 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= newline ? length + 1 : length;
 	}
 	argv[argc] = NULL;
-	try_arguments(argc, argv);
+	for (enum config_command command = 0; command < CONFIG_COMMAND_COUNT; command++)
+		try_arguments(command, argc, argv);
 	for (size_t i = 0; i < count; i++)
 		free(lines[i]);
 	free(argv[0]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Request heads. What was taken and written must parse again to the same request, writing that must
- * give the same bytes, and nothing hop-by-hop and no credentials may be in them.
+ * give the same bytes, and nothing hop-by-hop and no credentials may be in them. A token in the path must be
+ * gone from it as if it had never been there.
  */
 #include "http_fuzz.h"
 #include "http_lex.h"
@@ -76,7 +77,7 @@ static void check_again(enum http_connection connection, const char *out, size_t
 	FUZZ_CHECK(connection != HTTP_CONNECTION_CLOSE || !again.keep_alive);
 	FUZZ_CHECK(!again.has_token && !again.has_authorization);
 
-	FUZZ_CHECK(http_write_request(&again, connection, twice, HTTP_WRITE_MAX_BYTES) == (long)len);
+	FUZZ_CHECK(http_write_request(&again, connection, NULL, twice, HTTP_WRITE_MAX_BYTES) == (long)len);
 	FUZZ_CHECK(memcmp(out, twice, len) == 0);
 	free(twice);
 	free(exact);
@@ -109,7 +110,7 @@ static void check_written(enum http_connection connection)
 	size_t len, head_bytes;
 
 	FUZZ_CHECK(out);
-	len = (size_t)http_write_request(&first, connection, out, HTTP_WRITE_MAX_BYTES);
+	len = (size_t)http_write_request(&first, connection, NULL, out, HTTP_WRITE_MAX_BYTES);
 	FUZZ_CHECK(len <= HTTP_WRITE_MAX_BYTES);
 	/* A head that was full already may be over the limit with what we add; dockerd's is 1 MiB. */
 	if (len <= HTTP_HEAD_MAX_BYTES)
@@ -128,8 +129,69 @@ static void check_written(enum http_connection connection)
 
 	if (fuzz_fields_fit(out, len))
 		check_again(connection, out, len);
-	FUZZ_CHECK(http_write_request(&first, connection, out, len - 1) < 0);
+	FUZZ_CHECK(http_write_request(&first, connection, NULL, out, len - 1) < 0);
 	free(out);
+}
+
+/* The token that we send ourselves, and nobody else's; but for its line nothing changes. */
+static void check_token_written(enum http_connection connection)
+{
+	static const char secret[] = "hg_fuzz", line[] = "token: hg_fuzz\r\n";
+	char *with = malloc(HTTP_WRITE_MAX_BYTES), *without = malloc(HTTP_WRITE_MAX_BYTES);
+	long with_len, without_len;
+
+	FUZZ_CHECK(with && without);
+	with_len = http_write_request(&first, connection, secret, with, HTTP_WRITE_MAX_BYTES);
+	without_len = http_write_request(&first, connection, NULL, without, HTTP_WRITE_MAX_BYTES);
+	FUZZ_CHECK(without_len > 0 && with_len == without_len + (long)strlen(line));
+	FUZZ_CHECK(fuzz_count_fields(with, (size_t)with_len, "token") == 1);
+	const char *at = memmem(with, (size_t)with_len, line, strlen(line));
+	FUZZ_CHECK(at && memcmp(with, without, (size_t)(at - with)) == 0);
+	FUZZ_CHECK(memcmp(at + strlen(line), without + (at - with),
+			  (size_t)(without + without_len - without) - (size_t)(at - with)) == 0);
+	free(with);
+	free(without);
+}
+
+/* The head as it would be without /t/TOKEN in its path, read without looking for one, is the same request. */
+static void check_path_token(const uint8_t *data, size_t len)
+{
+	char *buf = fuzz_copy(data, len), *bare = fuzz_copy(data, len);
+	enum http_refusal refusal, bare_refusal;
+
+	first.takes_path_token = true;
+	if (http_parse_request(&first, buf, len, &refusal) == HTTP_OK) {
+		struct span token = first.path_token;
+		bool has_slash = token.len > 0 && token.ptr[token.len] == '/';
+		size_t bare_len = len;
+
+		check_request(&first, buf, len);
+		FUZZ_CHECK(!span_starts(first.path, SPAN("/t/")));
+		FUZZ_CHECK(token.len <= TOKEN_SECRET_MAX_BYTES && fuzz_span_inside(token, buf, len));
+		for (size_t i = 0; i < token.len; i++)
+			FUZZ_CHECK(http_char_is(token.ptr[i], HTTP_CHAR_TOKEN) &&
+				   !strchr("!#$%&'*+^`|", token.ptr[i]));
+		if (token.len > 0) {
+			char *at = bare + (token.ptr - buf) - 3;
+			size_t cut = 3 + token.len;
+
+			if (!has_slash) { /* nothing left: "/" */
+				at++;
+				cut--;
+			}
+			memmove(at, at + cut, len - (size_t)(at - bare) - cut);
+			bare_len -= cut;
+		}
+		again.takes_path_token = false;
+		FUZZ_CHECK(http_parse_request(&again, bare, bare_len, &bare_refusal) == HTTP_OK);
+		check_same(&first, &again);
+		FUZZ_CHECK(first.has_token == again.has_token && again.path_token.len == 0);
+	} else {
+		FUZZ_CHECK(refusal != HTTP_REFUSED_NOTHING && refusal < HTTP_REFUSAL_COUNT);
+	}
+	free(buf);
+	free(bare);
+	first.takes_path_token = false;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -152,11 +214,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_request(&first, buf, head_bytes);
 		check_written(HTTP_CONNECTION_KEEP);
 		check_written(HTTP_CONNECTION_CLOSE);
+		check_token_written(HTTP_CONNECTION_CLOSE);
 		if (first.upgrade)
 			check_written(HTTP_CONNECTION_UPGRADE);
 	} else {
 		FUZZ_CHECK(refusal != HTTP_REFUSED_NOTHING && refusal < HTTP_REFUSAL_COUNT);
 	}
 	free(buf);
+	check_path_token(data, head_bytes);
 	return 0;
 }

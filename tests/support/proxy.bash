@@ -58,7 +58,7 @@ proxy_start() {
 			[ "$fd" -le 2 ] || eval "exec $fd>&-"
 		done
 		exec >/dev/null 2>"$dir/log" </dev/null
-		DOCKER_API_TOKEN=$token "${PROXY_PREFIX[@]}" "$HEADGATE_BIN" serve --listen tls://127.0.0.1:0 \
+		DOCKER_API_TOKEN=$token "${PROXY_PREFIX[@]}" "$HEADGATE_BIN" serve --listen tls://127.0.0.1:0 --auth-failures 0 \
 			--state "$dir/state" --event "${EVENT:-auto}" --workers "${WORKERS:-2}" "$@" &
 		echo $! >"$dir/pid"
 		rc=0

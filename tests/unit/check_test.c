@@ -183,7 +183,7 @@ static enum config_result parse(const char *first, const char *second)
 	char *argv[] = {(char *)(uintptr_t) "check", (char *)(uintptr_t)first, (char *)(uintptr_t)second};
 	int argc = 1 + (first != NULL) + (second != NULL);
 
-	return config_parse_check(&config, argc, argv, no_environment, error, sizeof(error));
+	return config_parse(&config, CONFIG_CHECK, argc, argv, no_environment, error, sizeof(error));
 }
 
 Test(check, takes_what_serve_takes)
@@ -203,7 +203,7 @@ Test(check, help_fits_and_has_only_what_it_looks_at)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	config_help_check(out);
+	config_help(out, CONFIG_CHECK);
 	cr_assert_eq(fclose(out), 0);
 	cr_assert_eq(strncmp(text, "Usage: headgate check ", 22), 0);
 	for (char *line = text; *line; line += strcspn(line, "\n") + 1)

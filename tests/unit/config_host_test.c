@@ -182,8 +182,9 @@ Test(config_host, options_and_certificates_agree)
 
 		snprintf(value, sizeof(value), "%s", rows[i].text);
 		names.count = 0;
-		cr_expect_eq(config_parse_serve(&config, 3, argv, no_environment, error, sizeof(error)),
-			     ok ? CONFIG_OK : CONFIG_BAD, "'%s': %s", value, error);
+		cr_expect_eq(
+		    config_parse(&config, CONFIG_SERVE, 3, argv, no_environment, error, sizeof(error)),
+		    ok ? CONFIG_OK : CONFIG_BAD, "'%s': %s", value, error);
 		cr_expect_eq(pki_names_add(&names, value), ok ? 0 : -EINVAL, "'%s'", value);
 		cr_expect_eq(names.count, ok ? 1 : 0, "'%s'", value);
 	}

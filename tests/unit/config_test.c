@@ -23,6 +23,7 @@ static char *test_getenv(const char *name)
 
 static struct config config;
 static char error[512];
+static enum config_command command = CONFIG_SERVE; /* which one parse() is */
 
 /* Parses a command line, words separated by single blanks ("~" stands for a blank in a word). */
 static enum config_result parse(const char *line)
@@ -41,7 +42,7 @@ static enum config_result parse(const char *line)
 		argc++;
 	}
 	memset(&config, 0x5a, sizeof(config));
-	return config_parse_serve(&config, argc, argv, test_getenv, error, sizeof(error));
+	return config_parse(&config, command, argc, argv, test_getenv, error, sizeof(error));
 }
 
 static void assert_bad(const char *line, const char *wanted)
@@ -73,6 +74,10 @@ Test(config, defaults)
 	cr_assert_eq(config.connect_timeout_ms, 10000);
 	cr_assert_eq(config.drain_timeout_ms, 30000);
 	cr_assert_eq(config.max_connections, 16384);
+	cr_assert_eq(config.auth_failures, 20);
+	cr_assert_eq(config.auth_failures_window_ms, 60000);
+	cr_assert(!config.peer_connections && !config.token_connections && !config.token_in_path);
+	cr_assert(!config.proxy_sources_count && !config.policy_file && !config.client_ca_file);
 }
 
 static bool text_is(const char *text, const char *wanted)
@@ -84,35 +89,58 @@ static bool text_is(const char *text, const char *wanted)
 struct option_row {
 	const char *name, *value, *other; /* `other` is good too, and different */
 	const char *with;		  /* what it needs beside it */
+	enum config_command command;	  /* one that takes it */
 };
 
+#define ABCD "abcdef0123456789"
+
 static const struct option_row options[] = {
-    {"listen", "tls://[::1]:443", "unix:///run/x", ""},
-    {"max-connections", "7", "8", ""},
-    {"admin", "tcp://127.0.0.1:2377", "unix:///run/a", ""},
-    {"engine", "tcp://h:2375", "unix:///y", ""},
-    {"engine-cert-dir", "/certs", "/other", " --engine tls://h:2376"},
-    {"state", "/s", "/t", ""},
-    {"cert", "/c", "/d", " --key /k"},
-    {"key", "/k", "/l", " --cert /c"},
-    {"san", "a.example", "10.0.0.1", ""},
-    {"tokens", "/tok", "/en", ""},
-    {"handshake-timeout", "1ms", "2s", ""},
-    {"head-timeout", "3", "4s", ""},
-    {"idle-timeout", "5m", "6h", ""},
-    {"connect-timeout", "7s", "8s", ""},
-    {"drain-timeout", "0", "9s", ""},
-    {"workers", "256", "1", ""},
-    {"event", "uring", "epoll", ""},
-    {"ktls", "on", "off", ""},
-    {"mover", "splice", "copy", ""},
-    {"log-level", "debug", "error", ""},
+    {"listen", "tls://[::1]:443", "unix:///run/x", "", CONFIG_SERVE},
+    {"max-connections", "7", "8", "", CONFIG_SERVE},
+    {"admin", "tcp://127.0.0.1:2377", "unix:///run/a", "", CONFIG_SERVE},
+    {"engine", "tcp://h:2375", "unix:///y", "", CONFIG_SERVE},
+    {"engine-cert-dir", "/certs", "/other", " --engine tls://h:2376", CONFIG_SERVE},
+    {"state", "/s", "/t", "", CONFIG_SERVE},
+    {"cert", "/c", "/d", " --key /k", CONFIG_SERVE},
+    {"key", "/k", "/l", " --cert /c", CONFIG_SERVE},
+    {"san", "a.example", "10.0.0.1", "", CONFIG_SERVE},
+    {"tokens", "/tok", "/en", "", CONFIG_SERVE},
+    {"policy", "/pol", "/icy", "", CONFIG_SERVE},
+    {"client-ca", "/ca", "/cb", "", CONFIG_SERVE},
+    {"to", "tls://h:1", "tls://[::1]:2", "", CONFIG_CONNECT},
+    {"token-file", "/tf", "/ft", "", CONFIG_CONNECT},
+    {"ca", "/ca", "/ac", "", CONFIG_CONNECT},
+    {"fingerprint", ABCD ABCD ABCD ABCD, "0a:0A:" ABCD ABCD ABCD "000102030405", "", CONFIG_CONNECT},
+    {"server-name", "a.example", "10.0.0.1", "", CONFIG_CONNECT},
+    {"role", "read", "logs", "", CONFIG_TOKEN},
+    {"expires", "90d", "2027-01-31", "", CONFIG_TOKEN},
+    {"from", "10.0.0.0/8", "2001:db8::/32", "", CONFIG_TOKEN},
+    {"overlap", "0", "7d", "", CONFIG_TOKEN},
+    {"json", "true", "false", "", CONFIG_TOKEN},
+    {"token", "ci", "bob", "", CONFIG_EXPLAIN},
+    {"roles", "1", "0", "", CONFIG_EXPLAIN},
+    {"from-env", "true", "false", "", CONFIG_EXPLAIN},
+    {"handshake-timeout", "1ms", "2s", "", CONFIG_SERVE},
+    {"head-timeout", "3", "4s", "", CONFIG_SERVE},
+    {"idle-timeout", "5m", "6h", "", CONFIG_SERVE},
+    {"connect-timeout", "7s", "8s", "", CONFIG_SERVE},
+    {"drain-timeout", "0", "9s", "", CONFIG_SERVE},
+    {"auth-failures", "5/2m", "0", "", CONFIG_SERVE},
+    {"peer-connections", "9", "0", "", CONFIG_SERVE},
+    {"token-connections", "1048576", "1", "", CONFIG_SERVE},
+    {"proxy-protocol", "10.1.2.3", "fd00::/8", "", CONFIG_SERVE},
+    {"token-in-path", "true", "false", "", CONFIG_SERVE},
+    {"workers", "256", "1", "", CONFIG_SERVE},
+    {"event", "uring", "epoll", "", CONFIG_SERVE},
+    {"ktls", "on", "off", "", CONFIG_SERVE},
+    {"mover", "splice", "copy", "", CONFIG_SERVE},
+    {"log-level", "debug", "error", "", CONFIG_SERVE},
 };
 
 /* The value as the configuration holds it, as text. */
 static const char *value_now(const char *name)
 {
-	static char text[64];
+	static char text[80];
 	const struct {
 		const char *name;
 		unsigned number;
@@ -124,6 +152,8 @@ static const char *value_now(const char *name)
 	    {"connect-timeout", config.connect_timeout_ms},
 	    {"drain-timeout", config.drain_timeout_ms},
 	    {"workers", config.workers},
+	    {"peer-connections", config.peer_connections},
+	    {"token-connections", config.token_connections},
 	    {"event", config.event},
 	    {"ktls", config.ktls},
 	    {"mover", config.mover},
@@ -142,7 +172,52 @@ static const char *value_now(const char *name)
 	    {"key", config.key_file},
 	    {"san", config.sans_count == 1 ? config.sans[0] : NULL},
 	    {"tokens", config.tokens_file},
+	    {"policy", config.policy_file},
+	    {"client-ca", config.client_ca_file},
+	    {"to", config.engine.text},
+	    {"token-file", config.token_file},
+	    {"ca", config.ca_file},
+	    {"server-name", config.server_name},
+	    {"role", config.role},
+	    {"expires", config.expires},
+	    {"overlap", config.overlap},
+	    {"token", config.token},
 	};
+	const struct {
+		const char *name;
+		const struct address_prefix *prefix;
+	} prefixes[] = {
+	    {"from", config.from_count == 1 ? &config.from[0] : NULL},
+	    {"proxy-protocol", config.proxy_sources_count == 1 ? &config.proxy_sources[0] : NULL},
+	};
+	const struct {
+		const char *name;
+		bool flag;
+	} flags[] = {{"json", config.json},
+		     {"roles", config.roles},
+		     {"from-env", config.from_env},
+		     {"token-in-path", config.token_in_path}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		if (strcmp(prefixes[i].name, name) != 0)
+			continue;
+		if (!prefixes[i].prefix)
+			return NULL;
+		address_prefix_write(prefixes[i].prefix, text);
+		return text;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if (strcmp(flags[i].name, name) == 0)
+			return flags[i].flag ? "true" : "false";
+	if (strcmp(name, "auth-failures") == 0) {
+		snprintf(text, sizeof(text), "%u/%u", config.auth_failures, config.auth_failures_window_ms);
+		return text;
+	}
+	if (strcmp(name, "fingerprint") == 0) {
+		for (size_t i = 0; i < sizeof(config.fingerprint.bytes); i++)
+			snprintf(text + 2 * i, sizeof(text) - 2 * i, "%02x", config.fingerprint.bytes[i]);
+		return config.fingerprint.is_given ? text : NULL;
+	}
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		if (strcmp(texts[i].name, name) == 0)
@@ -161,7 +236,7 @@ static const char *value_wanted(const char *name, const char *value)
 	static const char *const kinds[] = {"event",	 "event",     "event",	  "ktls",  "ktls",
 					    "ktls",	 "mover",     "mover",	  "mover", "log-level",
 					    "log-level", "log-level", "log-level"};
-	static char text[64];
+	static char text[80];
 	unsigned base = 0, ms;
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
@@ -171,6 +246,19 @@ static const char *value_wanted(const char *name, const char *value)
 			snprintf(text, sizeof(text), "%u", (unsigned)i - base);
 			return text;
 		}
+	}
+	if (strcmp(name, "auth-failures") == 0)
+		return strcmp(value, "0") == 0 ? "0/0" : "5/120000";
+	if (strcmp(value, "1") == 0 || strcmp(value, "0") == 0)
+		return strcmp(name, "roles") != 0 ? value : *value == '1' ? "true" : "false";
+	if (strcmp(name, "fingerprint") == 0) {
+		size_t used = 0;
+
+		for (const char *c = value; *c; c++)
+			if (*c != ':')
+				text[used++] = (char)(*c >= 'A' && *c <= 'F' ? *c + 32 : *c);
+		text[used] = '\0';
+		return text;
 	}
 	if (strstr(name, "-timeout")) {
 		cr_assert_eq(config_duration_parse(value, &ms), 0);
@@ -184,6 +272,12 @@ static void assert_value(const struct option_row *row, const char *value)
 {
 	cr_assert(text_is(value_now(row->name), value_wanted(row->name, value)), "--%s %s: %s", row->name,
 		  value, value_now(row->name));
+}
+
+/* These take a value behind a `=` only. */
+static bool is_flag(const struct option_row *row)
+{
+	return strcmp(row->other, "false") == 0 || strcmp(row->name, "roles") == 0;
 }
 
 static const char *variable_of(const char *name)
@@ -201,7 +295,7 @@ static const char *variable_of(const char *name)
 Test(config, the_tests_know_every_option)
 {
 	size_t count;
-	const struct config_option *table = config_serve_options(&count);
+	const struct config_option *table = config_options(&count);
 
 	cr_assert_eq(count, ARRAY_SIZE(options));
 	for (size_t i = 0; i < count; i++) {
@@ -215,7 +309,9 @@ Test(config, every_option_by_flag)
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		char line[256];
 
-		snprintf(line, sizeof(line), "--%s %s%s", options[i].name, options[i].value, options[i].with);
+		command = options[i].command;
+		snprintf(line, sizeof(line), "--%s%s%s%s", options[i].name, is_flag(&options[i]) ? "=" : " ",
+			 options[i].value, options[i].with);
 		cr_assert_eq(parse(line), CONFIG_OK, "%s: %s", line, error);
 		assert_value(&options[i], options[i].value);
 		snprintf(line, sizeof(line), "--%s=%s%s", options[i].name, options[i].other, options[i].with);
@@ -230,11 +326,13 @@ Test(config, every_option_from_the_environment)
 		const struct option_row *row = &options[i];
 		char line[256];
 
+		command = row->command;
 		environment[0] = variable_of(row->name);
 		environment[1] = row->value;
 		cr_assert_eq(parse(row->with + (*row->with == ' ')), CONFIG_OK, "%s: %s", row->name, error);
 		assert_value(row, row->value);
-		snprintf(line, sizeof(line), "--%s %s%s", row->name, row->other, row->with);
+		snprintf(line, sizeof(line), "--%s%s%s%s", row->name, is_flag(row) ? "=" : " ", row->other,
+			 row->with);
 		cr_assert_eq(parse(line), CONFIG_OK, "%s: %s", line, error);
 		assert_value(row, row->other);
 	}
@@ -246,12 +344,16 @@ Test(config, empty_variable_is_a_mistake)
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		char wanted[256];
 
+		static const char *const names[] = {"serve", "connect", "token", "explain", "check"};
+
+		command = options[i].command;
 		environment[0] = variable_of(options[i].name);
-		snprintf(wanted, sizeof(wanted), "headgate serve: %s is set but empty; give it a value (",
-			 environment[0]);
+		snprintf(wanted, sizeof(wanted), "headgate %s: %s is set but empty; give it a value (",
+			 names[command], environment[0]);
 		cr_assert_eq(parse(""), CONFIG_BAD, "%s", environment[0]);
 		cr_assert_eq(strncmp(error, wanted, strlen(wanted)), 0, "%s", error);
 	}
+	command = CONFIG_SERVE;
 	environment[0] = "HEADGATE_WORKERS";
 	assert_bad("",
 		   "headgate serve: HEADGATE_WORKERS is set but empty; give it a value (NUMBER) or unset it; "
@@ -455,9 +557,11 @@ Test(config, empty_argument)
 {
 	char *argv[] = {(char *)(uintptr_t) "serve", (char *)(uintptr_t) "", NULL};
 
-	cr_assert_eq(config_parse_serve(&config, 2, argv, test_getenv, error, sizeof(error)), CONFIG_BAD);
+	cr_assert_eq(config_parse(&config, CONFIG_SERVE, 2, argv, test_getenv, error, sizeof(error)),
+		     CONFIG_BAD);
 	cr_assert_str_eq(error, "headgate serve: '' is not an option; try 'headgate serve --help'");
-	cr_assert_eq(config_parse_serve(&config, 0, argv, test_getenv, error, sizeof(error)), CONFIG_OK);
+	cr_assert_eq(config_parse(&config, CONFIG_SERVE, 0, argv, test_getenv, error, sizeof(error)),
+		     CONFIG_OK);
 }
 
 Test(config, errors_name_the_variable)
@@ -501,7 +605,8 @@ Test(config, error_buffer_of_any_size)
 	for (size_t cap = 0; cap < 100; cap++) {
 		char *small = malloc(cap ? cap : 1);
 
-		cr_assert_eq(config_parse_serve(&config, 2, argv, test_getenv, small, cap), CONFIG_BAD);
+		cr_assert_eq(config_parse(&config, CONFIG_SERVE, 2, argv, test_getenv, small, cap),
+			     CONFIG_BAD);
 		cr_assert(cap == 0 || strlen(small) < cap);
 		free(small);
 	}
@@ -716,35 +821,55 @@ Test(config, edit_distance)
 }
 
 /* What a function prints, as one string. */
-static char *printed(void (*print)(FILE *out))
+static char *printed(void (*print)(FILE *, enum config_command), enum config_command of)
 {
 	char *text = NULL;
 	size_t length = 0;
 	FILE *out = open_memstream(&text, &length);
 
 	cr_assert_not_null(out);
-	print(out);
+	print(out, of);
 	cr_assert_eq(fclose(out), 0);
 	return text;
 }
 
+static bool takes(const struct config_option *option, enum config_command of)
+{
+	return option->commands & CONFIG_BIT(of);
+}
+
 Test(config, help_fits_and_names_every_option)
 {
-	char *text = printed(config_help_serve), flag[64];
+	static const char *const names[] = {"serve", "connect", "token", "explain", "check"};
+	size_t count;
+	const struct config_option *table = config_options(&count);
 
-	cr_assert_eq(strncmp(text, "Usage: headgate serve ", 22), 0);
-	for (char *line = text; *line; line += strcspn(line, "\n") + 1) {
-		size_t length = strcspn(line, "\n");
+	for (enum config_command of = 0; of < CONFIG_COMMAND_COUNT; of++) {
+		char *text = printed(config_help, of), flag[64];
 
-		cr_assert_leq(length, 79, "%.*s", (int)length, line);
-		cr_assert(length == 0 || line[length - 1] != ' ', "a blank at the end: %.*s", (int)length,
-			  line);
-		cr_assert_null(memchr(line, '\t', length));
+		snprintf(flag, sizeof(flag), "Usage: headgate %s ", names[of]);
+		cr_assert_eq(strncmp(text, flag, strlen(flag)), 0, "%s", text);
+		for (char *line = text; *line; line += strcspn(line, "\n") + 1) {
+			size_t length = strcspn(line, "\n");
+
+			cr_assert_leq(length, 79, "%.*s", (int)length, line);
+			cr_assert(length == 0 || line[length - 1] != ' ', "a blank at the end: %.*s",
+				  (int)length, line);
+			cr_assert_null(memchr(line, '\t', length));
+		}
+		for (size_t i = 0; i < count; i++) {
+			snprintf(flag, sizeof(flag), "\n  --%s ", table[i].name);
+			cr_assert_eq(strstr(text, flag) != NULL, takes(&table[i], of), "%s of %s",
+				     table[i].name, names[of]);
+		}
+		free(text);
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-		snprintf(flag, sizeof(flag), "\n  --%s ", options[i].name);
-		cr_assert_not_null(strstr(text, flag), "%s", options[i].name);
-	}
+}
+
+Test(config, help_of_serve)
+{
+	char *text = printed(config_help, CONFIG_SERVE);
+
 	cr_assert_not_null(strstr(text, "HEADGATE_HEAD_TIMEOUT"));
 	cr_assert_not_null(strstr(text, "DOCKER_API_TOKEN "));
 	cr_assert_not_null(strstr(text, "DOCKER_API_TOKEN_FILE "));
@@ -752,13 +877,100 @@ Test(config, help_fits_and_names_every_option)
 	free(text);
 }
 
+/* What means nothing to a command is a mistake there, and its variable is nobody's business. */
+Test(config, options_of_another_command)
+{
+	size_t count;
+	const struct config_option *table = config_options(&count);
+
+	environment[1] = "";
+	for (enum config_command of = 0; of < CONFIG_COMMAND_COUNT; of++) {
+		for (size_t i = 0; i < count; i++) {
+			char line[80];
+
+			if (takes(&table[i], of) || (of == CONFIG_CHECK && takes(&table[i], CONFIG_SERVE)))
+				continue;
+			command = of;
+			environment[0] = variable_of(table[i].name);
+			cr_assert_eq(parse(""), CONFIG_OK, "%s", error);
+			snprintf(line, sizeof(line), "--%s 1", table[i].name);
+			cr_assert_eq(parse(line), CONFIG_BAD, "%s", line);
+			cr_assert_not_null(strstr(error, "unknown option"), "%s", error);
+		}
+	}
+}
+
+Test(config, arguments)
+{
+	command = CONFIG_TOKEN;
+	cr_assert_eq(parse("create ci --role read"), CONFIG_OK, "%s", error);
+	cr_assert_eq(config.arguments_count, 2);
+	cr_assert_str_eq(config.arguments[0], "create");
+	cr_assert_str_eq(config.arguments[1], "ci");
+	cr_assert_str_eq(config.overlap, "24h");
+	assert_bad("create ci x", "headgate token: 'x' is one word too many; try 'headgate token --help'");
+	command = CONFIG_CONNECT;
+	cr_assert_eq(parse("h:1 --token-file /t"), CONFIG_OK, "%s", error);
+	cr_assert_eq(config.arguments_count, 1);
+	cr_assert_eq(config.listen_count, 0, "its default is not serve's");
+	command = CONFIG_CHECK;
+	assert_bad("x", "headgate check: 'x' is not an option; try 'headgate check --help'");
+}
+
+Test(config, flags)
+{
+	cr_assert_eq(parse("--token-in-path --workers 3"), CONFIG_OK, "%s", error);
+	cr_assert(config.token_in_path);
+	cr_assert_eq(config.workers, 3, "a flag takes no word");
+	cr_assert_eq(parse("--token-in-path=false"), CONFIG_OK, "%s", error);
+	cr_assert_not(config.token_in_path);
+	assert_bad("--token-in-path=maybe",
+		   "headgate serve: --token-in-path: 'maybe' is not true or false; try "
+		   "'headgate serve --help'");
+}
+
+Test(config, rates_prefixes_and_digests)
+{
+	static const char *const bad_rates[] = {"5",   "/1m",	"5/",	"0/1m",
+						"5/0", "-1/1m", "5/1x", "1000001/1m"};
+	static const char *const bad_prefixes[] = {"10.0.0.1/8", "x",		"10.0.0.0/33",
+						   "::/129",	 "10.0.0.0/08", "/8"};
+	static const char *const bad_digests[] = {"ab",
+						  ABCD,
+						  ABCD ABCD ABCD ABCD "0",
+						  ":" ABCD ABCD ABCD ABCD,
+						  ABCD ABCD ABCD ABCD ":",
+						  "a:b" ABCD ABCD ABCD "abcdef01234567"};
+	char line[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad_rates); i++) {
+		snprintf(line, sizeof(line), "--auth-failures=%s", bad_rates[i]);
+		cr_assert_eq(parse(line), CONFIG_BAD, "%s", line);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad_prefixes); i++) {
+		snprintf(line, sizeof(line), "--proxy-protocol=%s", bad_prefixes[i]);
+		cr_assert_eq(parse(line), CONFIG_BAD, "%s", line);
+	}
+	command = CONFIG_CONNECT;
+	for (size_t i = 0; i < ARRAY_SIZE(bad_digests); i++) {
+		snprintf(line, sizeof(line), "--fingerprint=%s", bad_digests[i]);
+		cr_assert_eq(parse(line), CONFIG_BAD, "%s", line);
+	}
+	cr_assert_eq(parse("--to unix:///x"), CONFIG_BAD);
+	cr_assert_eq(parse("--to tcp://h:1"), CONFIG_BAD, "in the clear");
+	cr_assert_eq(parse("--to h:1"), CONFIG_OK, "%s", error);
+	cr_assert_str_eq(config.engine.text, "tls://h:1");
+}
+
 Test(config, manual_names_every_option)
 {
-	char *text = printed(config_man_serve), item[64];
+	char *text = printed(config_man, CONFIG_SERVE), item[64];
 
 	cr_assert_eq(strncmp(text, ".Bl ", 4), 0);
 	cr_assert_str_eq(text + strlen(text) - 5, "\n.El\n");
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (options[i].command != CONFIG_SERVE)
+			continue;
 		size_t used = (size_t)snprintf(item, sizeof(item), "\n.It Fl \\-");
 
 		for (const char *c = options[i].name; *c; c++)

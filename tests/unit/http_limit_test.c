@@ -147,7 +147,7 @@ Test(http, write_limit)
 	memset(head + at - 2, 'c', HTTP_HEAD_MAX_BYTES - at + 2);
 	memcpy(head + HTTP_HEAD_MAX_BYTES - 4, "\r\n\r\n", 4);
 	cr_assert_eq(http_parse_request(&request, head, HTTP_HEAD_MAX_BYTES, &refusal), HTTP_OK);
-	len = http_write_request(&request, HTTP_CONNECTION_CLOSE, out, HTTP_WRITE_MAX_BYTES);
+	len = http_write_request(&request, HTTP_CONNECTION_CLOSE, NULL, out, HTTP_WRITE_MAX_BYTES);
 	cr_expect_eq(len, (long)(HTTP_HEAD_MAX_BYTES + HTTP_FIELDS_MAX +
 				 sizeof("Host: \r\nConnection: close\r\n") - 1));
 	free(head);
@@ -161,5 +161,5 @@ Test(http, raw_is_for_answers)
 	enum http_refusal refusal;
 
 	cr_assert_eq(http_parse_request(&request, head, sizeof(head) - 1, &refusal), HTTP_OK);
-	cr_expect_eq(http_write_request(&request, HTTP_CONNECTION_RAW, out, sizeof(out)), -EINVAL);
+	cr_expect_eq(http_write_request(&request, HTTP_CONNECTION_RAW, NULL, out, sizeof(out)), -EINVAL);
 }

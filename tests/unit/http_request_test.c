@@ -178,18 +178,18 @@ static void check_written(const struct http_request *request, const struct reque
 {
 	char *first = malloc(HTTP_WRITE_MAX_BYTES), *second = malloc(HTTP_WRITE_MAX_BYTES);
 	enum http_connection connection = request_connection(request);
-	struct http_request again;
+	struct http_request again = {.takes_path_token = false};
 	enum http_refusal refusal;
 	long first_len, second_len;
 
 	cr_assert(first && second);
-	first_len = http_write_request(request, connection, first, HTTP_WRITE_MAX_BYTES);
+	first_len = http_write_request(request, connection, NULL, first, HTTP_WRITE_MAX_BYTES);
 	cr_assert(first_len == (long)strlen(row->writes) && !memcmp(first, row->writes, (size_t)first_len),
 		  "wrote\n%.*s\nnot\n%s", (int)first_len, first, row->writes);
 	for (size_t cap = 0; cap < (size_t)first_len; cap++) {
 		char *exact = copy(first, cap);
 
-		cr_assert_eq(http_write_request(request, connection, exact, cap), -ENOSPC);
+		cr_assert_eq(http_write_request(request, connection, NULL, exact, cap), -ENOSPC);
 		free(exact);
 	}
 	cr_assert_eq(http_parse_request(&again, first, (size_t)first_len, &refusal), HTTP_OK);
@@ -203,7 +203,7 @@ static void check_written(const struct http_request *request, const struct reque
 		      span_eq(again.host, request->host) && span_eq(again.upgrade_to, request->upgrade_to) &&
 		      span_eq(again.content_type, request->content_type),
 		  "not the same after writing:\n%s", row->writes);
-	second_len = http_write_request(&again, connection, second, HTTP_WRITE_MAX_BYTES);
+	second_len = http_write_request(&again, connection, NULL, second, HTTP_WRITE_MAX_BYTES);
 	cr_expect(second_len == first_len && !memcmp(second, row->writes, (size_t)first_len),
 		  "no fixed point:\n%s", row->writes);
 	free(first);
@@ -224,6 +224,7 @@ Test(http, good_requests)
 		cr_assert(scanned.result == HTTP_OK && scanned.head_bytes == row->len, "scan: %s",
 			  row->bytes);
 		memset(&request, 0xa5, sizeof(request));
+		request.takes_path_token = false;
 		cr_assert_eq(http_parse_request(&request, exact, row->len, &refusal), HTTP_OK, "%d (%s):\n%s",
 			     (int)refusal, http_reason(refusal), row->bytes);
 		cr_expect_eq(refusal, HTTP_REFUSED_NOTHING);

@@ -252,6 +252,23 @@ Test(listener, unix_socket)
 	cr_assert_lt(lstat(path, &st), 0, "its file goes with it");
 }
 
+Test(listener, a_private_unix_socket)
+{
+	struct config_address address;
+	struct listener listener;
+	const char *reason = "";
+	struct stat st;
+
+	umask(0);
+	cr_assert_eq(config_address_parse(&address, url, true, &reason), 0, "%s", reason);
+	cr_assert_eq(listener_open_private(&listener, "--listen", &address, 1, error, sizeof(error)), 0, "%s",
+		     error);
+	cr_assert_eq(umask(0), 0, "the umask is as before");
+	cr_assert_eq(lstat(path, &st), 0);
+	cr_assert_eq(st.st_mode & 0777, 0600, "%o", st.st_mode);
+	listener_close(&listener);
+}
+
 Test(listener, a_stale_unix_socket_is_replaced)
 {
 	struct listener listener;

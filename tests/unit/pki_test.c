@@ -234,3 +234,25 @@ Test(pki, days_left_are_rounded_down)
 	cr_assert_eq(pki_days_left("/tmp/headgate-test.not-there", start, &days, error, sizeof(error)),
 		     -ENOENT);
 }
+
+/* The form of `openssl x509 -fingerprint -sha256`; of the leaf where the CA follows. */
+Test(pki, fingerprint)
+{
+	const char *const files[] = {paths.ca, paths.cert};
+	char text[PKI_FINGERPRINT_BYTES], want[PKI_FINGERPRINT_BYTES], command[4300], line[256];
+
+	cr_assert_eq(ensure(time(NULL)), 1, "%s", error);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(command, sizeof(command), "openssl x509 -noout -fingerprint -sha256 -in %s",
+			 files[i]);
+		FILE *pipe = popen(command, "r");
+		cr_assert(pipe && fgets(line, sizeof(line), pipe) && strchr(line, '='), "%s", command);
+		snprintf(want, sizeof(want), "%s", strchr(line, '=') + 1);
+		pclose(pipe);
+		cr_assert_eq(pki_fingerprint(files[i], text, error, sizeof(error)), 0, "%s", error);
+		cr_expect_str_eq(text, want);
+		cr_expect_eq(strlen(text), PKI_FINGERPRINT_BYTES - 1);
+	}
+	cr_expect_lt(pki_fingerprint(paths.ca_key, text, error, sizeof(error)), 0);
+	cr_expect(strstr(error, paths.ca_key) && !strchr(error, '\n'), "%s", error);
+}

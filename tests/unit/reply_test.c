@@ -13,7 +13,7 @@ static char reply[REPLY_MAX_BYTES + 1];
 
 static const char *write_reply(int status, const char *message, enum http_method method)
 {
-	long length = reply_write(status, message, method, reply, REPLY_MAX_BYTES);
+	long length = reply_write(status, message, 0, method, reply, REPLY_MAX_BYTES);
 
 	cr_assert(length > 0, "%ld", length);
 	reply[length] = '\0';
@@ -142,20 +142,21 @@ Test(reply, the_longest_reply_fits)
 	memset(message, 'x', sizeof(message) - 1);
 	message[sizeof(message) - 1] = '\0';
 	for (int status = 100; status < 600; status++)
-		cr_assert(reply_write(status, message, HTTP_GET, reply, REPLY_MAX_BYTES) > 0, "%d", status);
+		cr_assert(reply_write(status, message, 0, HTTP_GET, reply, REPLY_MAX_BYTES) > 0, "%d",
+			  status);
 }
 
 Test(reply, too_small_a_buffer)
 {
-	long whole = reply_write(401, "unauthorized", HTTP_GET, reply, REPLY_MAX_BYTES);
+	long whole = reply_write(401, "unauthorized", 0, HTTP_GET, reply, REPLY_MAX_BYTES);
 
 	for (size_t cap = 0; cap <= (size_t)whole; cap++) {
 		char *small = malloc(cap ? cap : 1);
 
-		cr_assert_eq(reply_write(401, "unauthorized", HTTP_GET, small, cap), -ENOSPC, "%zu", cap);
+		cr_assert_eq(reply_write(401, "unauthorized", 0, HTTP_GET, small, cap), -ENOSPC, "%zu", cap);
 		free(small);
 	}
-	cr_assert_eq(reply_write(401, "unauthorized", HTTP_GET, reply, (size_t)whole + 1), whole);
+	cr_assert_eq(reply_write(401, "unauthorized", 0, HTTP_GET, reply, (size_t)whole + 1), whole);
 }
 
 Test(reply, plain_http_on_the_tls_port)

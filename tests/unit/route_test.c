@@ -244,6 +244,69 @@ Test(route, kinds)
 	cr_assert_eq(listed, ARRAY_SIZE(kinds), "a name above is not in the table, or twice");
 }
 
+/* Groups follow the names, but for what is about something else than it is called after. */
+Test(route, groups)
+{
+	static const struct {
+		const char *name, *group;
+	} others[] = {
+	    {"options", "system"},
+	    {"ping", "system"},
+	    {"auth", "system"},
+	    {"commit", "image"},
+	    {"debug-vars", "system"},
+	    {"debug-pprof", "system"},
+	    {"debug-pprof-index", "system"},
+	    {"events", "system"},
+	    {"info", "system"},
+	    {"system-df", "system"},
+	    {"version", "system"},
+	    {"grpc", "session"},
+	    {"checkpoint-list", "container"},
+	    {"checkpoint-create", "container"},
+	    {"checkpoint-delete", "container"},
+	};
+	size_t count;
+	const struct route *table = route_table(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		const char *group = route_group_name(table[i].group), *wanted = NULL;
+
+		for (size_t j = 0; j < ARRAY_SIZE(others); j++)
+			if (strcmp(others[j].name, table[i].name) == 0)
+				wanted = others[j].group;
+		if (wanted)
+			cr_assert_str_eq(group, wanted, "%s", table[i].name);
+		else
+			cr_assert(strncmp(table[i].name, group, strlen(group)) == 0, "%s is not of %s",
+				  table[i].name, group);
+	}
+}
+
+Test(route, traits)
+{
+	size_t count;
+	const struct route *table = route_table(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		unsigned traits = table[i].traits;
+
+		cr_assert_eq(!!(traits & ROUTE_READS) + !!(traits & ROUTE_WRITES), 1, "%s", table[i].name);
+		cr_assert(!(traits & ROUTE_RUNS) || (traits & ROUTE_WRITES), "%s", table[i].name);
+		/* A way in is one, whatever its method is. */
+		if (table[i].kind == ROUTE_TUNNEL || table[i].kind == ROUTE_TUNNEL_LEGACY)
+			cr_assert_eq(traits & (ROUTE_WRITES | ROUTE_SENSITIVE),
+				     ROUTE_WRITES | ROUTE_SENSITIVE, "%s", table[i].name);
+		else if (table[i].method == HTTP_GET || table[i].method == HTTP_HEAD)
+			cr_assert(traits & ROUTE_READS, "%s", table[i].name);
+		else if (table[i].method == HTTP_PUT || table[i].method == HTTP_DELETE)
+			cr_assert(traits & ROUTE_WRITES, "%s", table[i].name);
+		else if (table[i].method == HTTP_POST)
+			cr_assert_eq(!(traits & ROUTE_WRITES), strcmp(table[i].name, "container-wait") == 0,
+				     "%s", table[i].name);
+	}
+}
+
 Test(route, names_are_unique)
 {
 	size_t count;

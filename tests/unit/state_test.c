@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <criterion/criterion.h>
@@ -34,6 +35,16 @@ static void teardown(void)
 
 	snprintf(command, sizeof(command), "rm -rf '%s'", base);
 	cr_assert_eq(system(command), 0);
+}
+
+/* The token with that secret, if it is good now. */
+static const struct token *find(const struct token_set *set, struct span secret)
+{
+	struct token_credential credential;
+	const struct token *token;
+
+	return token_set_find(set, secret, NULL, time(NULL), &token, &credential) == TOKEN_GOOD ? token
+												: NULL;
 }
 
 TestSuite(state, .init = setup, .fini = teardown, .timeout = 60);
@@ -224,15 +235,15 @@ Test(state, the_first_token_works_and_is_not_in_the_file)
 	fclose(in);
 	cr_assert_null(strstr(text, secret));
 	cr_assert_eq(strncmp(text, "admin sha256=", 13), 0, "%s", text);
-	cr_assert_not_null(strstr(text, " role=admin created=20"), "%s", text);
+	cr_assert_not_null(strstr(text, " role=admin id="), "%s", text);
 	cr_assert_eq(text[strlen(text) - 1], '\n');
 	cr_assert_eq(read_set(&set), 0, "%s", error);
 	cr_assert_eq(set.count, 1);
-	found = token_set_find(&set, span_of(secret));
+	found = find(&set, span_of(secret));
 	cr_assert_not_null(found);
 	cr_assert_str_eq(found->name, "admin");
 	secret[20] = secret[20] == 'a' ? 'b' : 'a';
-	cr_assert_null(token_set_find(&set, span_of(secret)));
+	cr_assert_null(find(&set, span_of(secret)));
 	token_set_fini(&set);
 }
 
@@ -281,8 +292,7 @@ Test(state, processes_at_once_make_one_token_file)
 			ret = create(secret);
 			if (ret == -EEXIST)
 				_exit(0);
-			_exit(ret == 0 && read_set(&set) == 0 && token_set_find(&set, span_of(secret)) ? 1
-												       : 99);
+			_exit(ret == 0 && read_set(&set) == 0 && find(&set, span_of(secret)) ? 1 : 99);
 		}
 	}
 	close(gate[0]);
@@ -417,7 +427,7 @@ Test(state, the_token_of_the_environment_is_added_and_wiped)
 	cr_assert_eq(setenv("DOCKER_API_TOKEN", value, 1), 0);
 	env = getenv("DOCKER_API_TOKEN");
 	cr_assert_eq(add_original(&set, env, NULL), 1, "%s", error);
-	found = token_set_find(&set, span_of(value));
+	found = find(&set, span_of(value));
 	cr_assert_not_null(found);
 	cr_assert_str_eq(found->name, "default");
 	for (size_t i = 0; i < sizeof(value); i++)
@@ -434,7 +444,7 @@ Test(state, the_longest_token_is_taken_and_one_more_is_not)
 	memset(longest, 'f', TOKEN_SECRET_MAX_BYTES);
 	memcpy(copy, longest, sizeof(longest));
 	cr_assert_eq(add_original(&set, copy, NULL), 1, "%s", error);
-	cr_assert_not_null(token_set_find(&set, span_of(longest)));
+	cr_assert_not_null(find(&set, span_of(longest)));
 	token_set_fini(&set);
 	memset(copy, 'f', TOKEN_SECRET_MAX_BYTES + 1);
 	cr_assert_eq(add_original(&set, copy, NULL), -EINVAL);
@@ -474,7 +484,7 @@ Test(state, a_secret_file_loses_one_newline)
 		spill(file, rows[i].text, strlen(rows[i].text), 0600);
 		if (rows[i].secret) {
 			cr_expect_eq(add_original(&set, NULL, file), 1, "row %zu: %s", i, error);
-			cr_expect_not_null(token_set_find(&set, span_of(rows[i].secret)), "row %zu", i);
+			cr_expect_not_null(find(&set, span_of(rows[i].secret)), "row %zu", i);
 		} else {
 			cr_expect_eq(add_original(&set, NULL, file), -EINVAL, "row %zu", i);
 			cr_expect_null(strstr(error, "s3cret"), "row %zu: %s", i, error);
@@ -535,11 +545,11 @@ Test(state, both_ways_at_once_are_refused_and_wiped)
 
 Test(state, a_token_called_default_in_the_file_is_in_the_way)
 {
-	uint8_t digest[TOKEN_DIGEST_BYTES] = {1};
+	const struct token taken = {.name = TOKEN_ORIGINAL_NAME, .role_name = "read", .digest = {1}};
 	struct token_set set = {0};
 	char copy[] = "s3cret";
 
-	cr_assert_eq(token_set_add(&set, "default", digest, TOKEN_ROLE_ADMIN), 0);
+	cr_assert_eq(token_set_add(&set, &taken), 0);
 	cr_assert_eq(add_original(&set, copy, NULL), -EEXIST);
 	error_has("'default'", "rename");
 	cr_assert_eq(set.count, 1);

@@ -103,8 +103,8 @@ static inline const char *path_in(const char *dir, const char *name)
 static inline struct tls_server *server_of(const char *dir)
 {
 	char error[512] = "";
-	struct tls_server *server =
-	    tls_server_new(path_in(dir, "server.pem"), path_in(dir, "server-key.pem"), error, sizeof(error));
+	struct tls_server *server = tls_server_new(path_in(dir, "server.pem"), path_in(dir, "server-key.pem"),
+						   NULL, error, sizeof(error));
 
 	cr_assert_not_null(server, "%s", error);
 	return server;

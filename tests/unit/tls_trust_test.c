@@ -168,7 +168,7 @@ Test(tls_trust, no_pem)
 		credentials_save(&authority, dir);
 		spoil(server_files[i], "hello\n", 0600);
 		cr_assert_null(tls_server_new(path_in(dir, "server.pem"), path_in(dir, "server-key.pem"),
-					      error, sizeof(error)));
+					      NULL, error, sizeof(error)));
 		expect_error(path_in(dir, server_files[i]), "PEM");
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(client_files); i++) {
@@ -187,7 +187,7 @@ Test(tls_trust, a_missing_server_file)
 		credentials_save(&authority, dir);
 		unlink(path_in(dir, names[i]));
 		cr_assert_null(tls_server_new(path_in(dir, "server.pem"), path_in(dir, "server-key.pem"),
-					      error, sizeof(error)));
+					      NULL, error, sizeof(error)));
 		expect_error(path_in(dir, names[i]), "No such file");
 	}
 }
@@ -199,7 +199,7 @@ Test(tls_trust, a_key_that_others_can_read)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		chmod(path_in(dir, "server-key.pem"), bad[i]);
 		cr_assert_null(tls_server_new(path_in(dir, "server.pem"), path_in(dir, "server-key.pem"),
-					      error, sizeof(error)),
+					      NULL, error, sizeof(error)),
 			       "%04o", bad[i]);
 		expect_error(path_in(dir, "server-key.pem"), "chmod");
 		chmod(path_in(dir, "key.pem"), bad[i]);
@@ -223,7 +223,7 @@ Test(tls_trust, a_key_of_another_certificate)
 
 		if (kind == 1)
 			pem_save(other, "server-key.pem", pki_key_pem(rsa), 0600);
-		cr_assert_null(tls_server_new(path_in(dir, "server.pem"), key, error, sizeof(error)));
+		cr_assert_null(tls_server_new(path_in(dir, "server.pem"), key, NULL, error, sizeof(error)));
 		expect_error(key, path_in(dir, "server.pem"));
 		expect_error("belong", "key");
 	}
@@ -266,7 +266,7 @@ static void name_of_server(struct tls_server *server, char name[64])
 static int reload(struct tls_server *server, const char *cert_name, const char *key_name)
 {
 	error[0] = '\0';
-	return tls_server_reload(server, path_in(dir, cert_name), path_in(dir, key_name), error,
+	return tls_server_reload(server, path_in(dir, cert_name), path_in(dir, key_name), NULL, error,
 				 sizeof(error));
 }
 

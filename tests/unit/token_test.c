@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "token.h"
 
@@ -64,6 +65,27 @@ Test(token, names)
 	cr_assert(!token_name_ok(SPAN("a\0b")), "strchr() finds the NUL at the end of its string too");
 }
 
+/* Adds a token that may do everything, from everywhere, for ever. */
+static int add(struct token_set *set, const char *name, const uint8_t digest[TOKEN_DIGEST_BYTES])
+{
+	struct token token = {.role_name = "admin"};
+
+	strlcpy(token.name, name, sizeof(token.name));
+	memcpy(token.digest, digest, TOKEN_DIGEST_BYTES);
+	return token_set_add(set, &token);
+}
+
+#define NOW INT64_C(1800000000)
+
+/* The token with that secret, if it is good now. */
+static const struct token *find(const struct token_set *set, struct span secret)
+{
+	struct token_credential credential;
+	const struct token *token;
+
+	return token_set_find(set, secret, NULL, NOW, &token, &credential) == TOKEN_GOOD ? token : NULL;
+}
+
 /* A digest that no other `number` has. */
 static void number_digest(size_t number, uint8_t digest[TOKEN_DIGEST_BYTES])
 {
@@ -82,17 +104,18 @@ Test(token, set_takes_its_limit_and_finds_each)
 	for (size_t i = 0; i < TOKEN_SET_MAX; i++) {
 		snprintf(text, sizeof(text), "name-%zu", i);
 		number_digest(i, digest);
-		cr_assert_eq(token_set_add(&set, text, digest, TOKEN_ROLE_ADMIN), 0);
+		cr_assert_eq(add(&set, text, digest), 0);
 	}
 	cr_assert_eq(set.count, TOKEN_SET_MAX);
-	cr_assert_eq(token_set_add(&set, "one-more", digest, TOKEN_ROLE_ADMIN), -E2BIG);
+	number_digest(TOKEN_SET_MAX + 1, digest);
+	cr_assert_eq(add(&set, "one-more", digest), -E2BIG);
 	for (size_t i = 0; i < TOKEN_SET_MAX; i += 37) {
 		snprintf(text, sizeof(text), "secret-%zu", i);
-		cr_assert_eq(token_set_find(&set, span_of(text)), &set.tokens[i], "%zu", i);
+		cr_assert_eq(find(&set, span_of(text)), &set.tokens[i], "%zu", i);
 	}
 	snprintf(text, sizeof(text), "secret-%zu", TOKEN_SET_MAX - 1);
-	cr_assert_eq(token_set_find(&set, span_of(text)), &set.tokens[TOKEN_SET_MAX - 1]);
-	cr_assert_null(token_set_find(&set, SPAN("secret-4096")));
+	cr_assert_eq(find(&set, span_of(text)), &set.tokens[TOKEN_SET_MAX - 1]);
+	cr_assert_null(find(&set, SPAN("secret-16384")));
 	token_set_fini(&set);
 	cr_assert_null(set.tokens);
 	cr_assert_eq(set.count, 0);
@@ -102,14 +125,27 @@ Test(token, set_takes_its_limit_and_finds_each)
 Test(token, set_refuses)
 {
 	struct token_set set = {0};
-	uint8_t digest[TOKEN_DIGEST_BYTES] = {1};
+	uint8_t digest[TOKEN_DIGEST_BYTES] = {1}, other[TOKEN_DIGEST_BYTES] = {2},
+		zero[TOKEN_DIGEST_BYTES] = {0};
+	struct token rotated = {.name = "r", .role_name = "admin", .previous_until_s = NOW};
 
-	cr_assert_eq(token_set_add(&set, "a", digest, TOKEN_ROLE_ADMIN), 0);
-	cr_assert_eq(token_set_add(&set, "a", digest, TOKEN_ROLE_ADMIN), -EEXIST);
-	cr_assert_eq(token_set_add(&set, "", digest, TOKEN_ROLE_ADMIN), -EINVAL);
-	cr_assert_eq(token_set_add(&set, "b c", digest, TOKEN_ROLE_ADMIN), -EINVAL);
-	cr_assert_eq(token_set_add(&set, "b", digest, (enum token_role)1), -EINVAL);
-	cr_assert_eq(set.count, 1);
+	cr_assert_eq(add(&set, "a", digest), 0);
+	cr_assert_eq(add(&set, "a", other), -EEXIST);
+	cr_assert_eq(add(&set, "b", digest), -ENOTUNIQ, "taking `a` away would not revoke that secret");
+	cr_assert_eq(add(&set, "", other), -EINVAL);
+	cr_assert_eq(add(&set, "b c", other), -EINVAL);
+	cr_assert_eq(add(&set, "b", zero), -EINVAL, "it stands for no secret");
+	memcpy(rotated.digest, other, sizeof(other));
+	memcpy(rotated.previous, digest, sizeof(digest));
+	cr_assert_eq(token_set_add(&set, &rotated), -ENOTUNIQ, "the one before its rotation is another's");
+	memcpy(rotated.previous, other, sizeof(other));
+	cr_assert_eq(token_set_add(&set, &rotated), -ENOTUNIQ, "and not its own");
+	rotated.previous_until_s = 0;
+	cr_assert_eq(token_set_add(&set, &rotated), 0);
+	strcpy(rotated.name, "s");
+	strcpy(rotated.role_name, "no role");
+	cr_assert_eq(token_set_add(&set, &rotated), -EINVAL);
+	cr_assert_eq(set.count, 2);
 	token_set_fini(&set);
 }
 
@@ -118,25 +154,117 @@ Test(token, find)
 	struct token_set set = {0};
 	uint8_t digest[TOKEN_DIGEST_BYTES];
 
-	cr_assert_null(token_set_find(&set, SPAN("abc")));
+	cr_assert_null(find(&set, SPAN("abc")));
 	cr_assert_eq(token_digest((struct span){0}, digest), 0);
-	cr_assert_eq(token_set_add(&set, "empty", digest, TOKEN_ROLE_ADMIN), 0);
-	cr_assert_null(token_set_find(&set, (struct span){0}), "an empty secret never matches");
+	cr_assert_eq(add(&set, "empty", digest), 0);
+	cr_assert_null(find(&set, (struct span){0}), "an empty secret is never known");
 	cr_assert_eq(token_digest(SPAN("abc"), digest), 0);
-	cr_assert_eq(token_set_add(&set, "abc", digest, TOKEN_ROLE_ADMIN), 0);
-	cr_assert_eq(token_set_add(&set, "same-again", digest, TOKEN_ROLE_ADMIN), 0);
-	cr_assert_str_eq(token_set_find(&set, SPAN("abc"))->name, "abc", "the first of two");
-	cr_assert_null(token_set_find(&set, SPAN("ab")));
-	cr_assert_null(token_set_find(&set, SPAN("abcd")));
-	cr_assert_null(token_set_find(&set, SPAN("ABC")));
-	cr_assert_null(token_set_find(&set, SPAN("abc\0")));
-	/* Digests that differ in one bit only, wherever it is. */
+	cr_assert_eq(add(&set, "abc", digest), 0);
+	cr_assert_str_eq(find(&set, SPAN("abc"))->name, "abc");
+	cr_assert_null(find(&set, SPAN("ab")));
+	cr_assert_null(find(&set, SPAN("abcd")));
+	cr_assert_null(find(&set, SPAN("ABC")));
+	cr_assert_null(find(&set, SPAN("abc\0")));
+	/* Digests that differ in one bit only, wherever it is (those that decide the slot, too). */
 	for (size_t bit = 0; bit < 8 * TOKEN_DIGEST_BYTES; bit++) {
 		set.tokens[1].digest[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		cr_assert_str_eq(token_set_find(&set, SPAN("abc"))->name, "same-again", "%zu", bit);
+		cr_assert_null(find(&set, SPAN("abc")), "%zu", bit);
 		set.tokens[1].digest[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
-	cr_assert_str_eq(token_set_find(&set, SPAN("abc"))->name, "abc");
+	cr_assert_str_eq(find(&set, SPAN("abc"))->name, "abc");
+	token_set_fini(&set);
+}
+
+static enum token_standing standing(const struct token_set *set, const char *secret, const char *from,
+				    int64_t now_s)
+{
+	struct token_credential credential;
+	const struct token *token;
+	struct address address;
+
+	if (from)
+		cr_assert_eq(address_parse(&address, span_of(from)), 0);
+	return token_set_find(set, span_of(secret), from ? &address : NULL, now_s, &token, &credential);
+}
+
+Test(token, expires)
+{
+	struct token_set set = {0};
+	struct token token = {.name = "a", .role_name = "admin", .expires_s = NOW};
+
+	cr_assert_eq(token_digest(SPAN("abc"), token.digest), 0);
+	cr_assert_eq(token_set_add(&set, &token), 0);
+	cr_assert_eq(standing(&set, "abc", NULL, NOW - 1), TOKEN_GOOD);
+	cr_assert_eq(standing(&set, "abc", NULL, NOW), TOKEN_EXPIRED);
+	cr_assert_eq(standing(&set, "abd", NULL, NOW), TOKEN_UNKNOWN);
+	cr_assert_eq(token_set_next_end(&set, NOW - 5), NOW);
+	cr_assert_eq(token_set_next_end(&set, NOW), INT64_MAX, "it has ended already");
+	token_set_fini(&set);
+}
+
+Test(token, is_for_addresses)
+{
+	struct token_set set = {0};
+	struct token token = {.name = "a", .role_name = "admin", .sources_count = 2, .expires_s = NOW};
+
+	cr_assert_eq(token_digest(SPAN("abc"), token.digest), 0);
+	cr_assert_eq(address_prefix_parse(&token.sources[0], SPAN("10.0.0.0/8")), 0);
+	cr_assert_eq(address_prefix_parse(&token.sources[1], SPAN("2001:db8::/32")), 0);
+	cr_assert_eq(token_set_add(&set, &token), 0);
+	cr_assert_eq(standing(&set, "abc", "10.9.8.7", 0), TOKEN_GOOD);
+	cr_assert_eq(standing(&set, "abc", "::ffff:10.9.8.7", 0), TOKEN_GOOD);
+	cr_assert_eq(standing(&set, "abc", "2001:db8:1::2", 0), TOKEN_GOOD);
+	cr_assert_eq(standing(&set, "abc", "11.0.0.1", 0), TOKEN_ELSEWHERE);
+	cr_assert_eq(standing(&set, "abc", "2001:db9::", 0), TOKEN_ELSEWHERE);
+	cr_assert_eq(standing(&set, "abc", "::10.9.8.7", 0), TOKEN_ELSEWHERE);
+	cr_assert_eq(standing(&set, "abc", NULL, 0), TOKEN_GOOD, "a unix socket is everywhere");
+	cr_assert_eq(standing(&set, "abc", "11.0.0.1", NOW), TOKEN_ELSEWHERE, "not even that it has expired");
+	token_set_fini(&set);
+}
+
+/* Both secrets are good for a while; then the streams of the old one end, too. */
+Test(token, rotated)
+{
+	struct token_set set = {0};
+	struct token token = {.name = "a", .role_name = "admin", .previous_until_s = NOW};
+	struct token_credential old_credential, new_credential;
+	const struct token *found;
+
+	cr_assert_eq(token_digest(SPAN("new"), token.digest), 0);
+	cr_assert_eq(token_digest(SPAN("old"), token.previous), 0);
+	cr_assert_eq(token_set_add(&set, &token), 0);
+	cr_assert_eq(token_set_find(&set, SPAN("old"), NULL, NOW - 1, &found, &old_credential), TOKEN_GOOD);
+	cr_assert_eq(found, &set.tokens[0]);
+	cr_assert_eq(token_set_find(&set, SPAN("new"), NULL, NOW + 9, &found, &new_credential), TOKEN_GOOD);
+	cr_assert_eq(standing(&set, "old", NULL, NOW), TOKEN_EXPIRED);
+	cr_assert_eq(token_set_next_end(&set, 0), NOW);
+	cr_assert_eq(token_set_recheck(&set, &old_credential, NULL, NOW - 1, &found), TOKEN_GOOD);
+	cr_assert_eq(token_set_recheck(&set, &old_credential, NULL, NOW, &found), TOKEN_EXPIRED);
+	cr_assert_eq(token_set_recheck(&set, &new_credential, NULL, NOW, &found), TOKEN_GOOD);
+	token_set_fini(&set);
+	cr_assert_eq(token_set_recheck(&set, &new_credential, NULL, NOW, &found), TOKEN_UNKNOWN, "revoked");
+}
+
+Test(token, by_name)
+{
+	struct token_set set = {0};
+	struct token token = {.name = "ci", .role_name = "admin", .expires_s = NOW};
+	struct token_credential credential;
+	const struct token *found;
+
+	cr_assert_eq(token_digest(SPAN("abc"), token.digest), 0);
+	cr_assert_eq(token_set_add(&set, &token), 0);
+	cr_assert_eq(token_set_find_name(&set, SPAN("ci"), NULL, 0, &found, &credential), TOKEN_GOOD);
+	cr_assert_str_eq(found->name, "ci");
+	cr_assert_eq(token_set_recheck(&set, &credential, NULL, 0, &found), TOKEN_GOOD);
+	cr_assert_eq(token_set_recheck(&set, &credential, NULL, NOW, &found), TOKEN_EXPIRED);
+	cr_assert_eq(token_set_find_name(&set, SPAN("CI"), NULL, 0, &found, &credential), TOKEN_UNKNOWN);
+	cr_assert_eq(token_set_find_name(&set, SPAN("c"), NULL, 0, &found, &credential), TOKEN_UNKNOWN);
+	cr_assert_eq(token_set_find_name(&set, SPAN("ci\0"), NULL, 0, &found, &credential), TOKEN_UNKNOWN);
+	cr_assert_eq(token_set_find_name(&set, (struct span){0}, NULL, 0, &found, &credential),
+		     TOKEN_UNKNOWN);
+	cr_assert_str_eq(token_set_name(&set, SPAN("ci"))->role_name, "admin");
+	cr_assert_null(token_set_name(&set, SPAN("cj")));
 	token_set_fini(&set);
 }
 
@@ -146,19 +274,20 @@ static void *find_often(void *arg)
 	size_t found = 0;
 
 	for (int i = 0; i < 500; i++)
-		found += token_set_find(set, SPAN("abc")) == set->tokens;
+		found += find(set, SPAN("abc")) == set->tokens;
 	return found == 500 ? arg : NULL;
 }
 
 /* The first digests of a process, from several threads at once. */
 Test(token, threads_share_a_set)
 {
-	static struct token token = {.name = "abc"};
-	struct token_set set = {.tokens = &token, .count = 1};
+	uint8_t digest[TOKEN_DIGEST_BYTES];
+	struct token_set set = {0};
 	pthread_t threads[4];
 
 	for (size_t i = 0; i < 32; i++)
-		cr_assert_eq(sscanf(&ABC[2 * i], "%2hhx", &token.digest[i]), 1);
+		cr_assert_eq(sscanf(&ABC[2 * i], "%2hhx", &digest[i]), 1);
+	cr_assert_eq(add(&set, "abc", digest), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
 		cr_assert_eq(pthread_create(&threads[i], NULL, find_often, &set), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
@@ -167,6 +296,7 @@ Test(token, threads_share_a_set)
 		pthread_join(threads[i], &result);
 		cr_assert_eq(result, &set);
 	}
+	token_set_fini(&set);
 }
 
 struct file_row {
@@ -191,7 +321,7 @@ static const struct file_row files[] = {
     {"a sha256=" ABC " role=admin # mine\n", 1, 0, NULL},
     {"a sha256=" ABC " role=admin#mine\n", 1, 0, NULL},
     {"a sha256=BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD role=admin\n", 1, 0, NULL},
-    {"a sha256=" ABC " role=admin created=2024-02-29T23:59:60Z\n", 1, 0, NULL},
+    {"a sha256=" ABC " role=admin created=2024-02-29T23:59:59Z\n", 1, 0, NULL},
     /* Bad ones. */
     {"a\n", 0, 1, "sha256 is missing"},
     {"a role=admin\n", 0, 1, "sha256 is missing"},
@@ -201,13 +331,33 @@ static const struct file_row files[] = {
     {LINE("a", ABC) LINE("b", ABC), 0, 2, "same sha256"},
     {"-a sha256=" ABC " role=admin\n", 0, 1, "name"},
     {"sha256=" ABC " role=admin\n", 0, 1, "name"},
-    {"a sha256=" ABC " role=root\n", 0, 1, "role is not known"},
-    {"a sha256=" ABC " role=\n", 0, 1, "role is not known"},
-    {"a sha256=" ABC " role=admins\n", 0, 1, "role is not known"},
+    {"a sha256=" ABC " role=ro/ot\n", 0, 1, "role is not a name"},
+    {"a sha256=" ABC " role=\n", 0, 1, "role is not a name"},
+    {"a sha256=" ABC " role=my.own-role_2\n", 1, 0, NULL},
+    {"a sha256=" ABC " role=r id=0123abcd from=10.0.0.0/8,::1 expires=" DATE "\n", 1, 0, NULL},
+    {"a sha256=" ABC " role=r previous=" EMPTY " previous-until=" DATE "\n", 1, 0, NULL},
+    {"a sha256=" ABC " role=r previous=" EMPTY "\n", 0, 1, "belong together"},
+    {"a sha256=" ABC " role=r previous-until=" DATE "\n", 0, 1, "belong together"},
+    {"a sha256=" ABC " role=r previous=" ABC " previous-until=" DATE "\n", 0, 1, "same sha256"},
+    {LINE("b", EMPTY) "a sha256=" ABC " role=r previous=" EMPTY " previous-until=" DATE "\n", 0, 2,
+     "same sha256"},
+    {"a sha256=" ABC " role=r previous=00 previous-until=" DATE "\n", 0, 1, "previous is not"},
+    {"a sha256=" ABC " role=r previous=" EMPTY " previous-until=soon\n", 0, 1, "previous-until is not"},
+    {"a sha256=" ABC " role=r expires=1970-01-01T00:00:00Z\n", 0, 1, "expires"},
+    {"a sha256=" ABC " role=r expires=1969-12-31T00:00:00Z\n", 0, 1, "expires"},
+    {"a sha256=" ABC " role=r expires=2100-02-29T00:00:00Z\n", 0, 1, "expires"},
+    {"a sha256=" ABC " role=r id=0123abc\n", 0, 1, "id is not"},
+    {"a sha256=" ABC " role=r id=0123abcg\n", 0, 1, "id is not"},
+    {"a sha256=" ABC " role=r from=\n", 0, 1, "from"},
+    {"a sha256=" ABC " role=r from=10.0.0.1/8\n", 0, 1, "from"},
+    {"a sha256=" ABC " role=r from=10.0.0.0/8,\n", 0, 1, "from"},
+    {"a sha256=" ABC " role=r from=::1,::2,::3,::4,::5,::6,::7,::8\n", 1, 0, NULL},
+    {"a sha256=" ABC " role=r from=::1,::2,::3,::4,::5,::6,::7,::8,::9\n", 0, 1, "more than 8"},
+    {"a sha256=" ZEROS " role=r\n", 0, 1, "all zero"},
     {"a sha256=" ABC " role=admin role=admin\n", 0, 1, "twice"},
     {"a sha256=" ABC " sha256=" ABC " role=admin\n", 0, 1, "twice"},
     {"a sha256=" ABC " role=admin created=" DATE " created=" DATE "\n", 0, 1, "twice"},
-    {"a sha256=" ABC " role=admin expires=never\n", 0, 1, "not known"},
+    {"a sha256=" ABC " role=admin expires=never\n", 0, 1, "expires"},
     {"a sha256=" ABC " role=admin Role=admin\n", 0, 1, "not known"},
     {"a sha256=" ABC " role=admin =\n", 0, 1, "not known"},
     {"a sha256=" ABC " role=admin word\n", 0, 1, "key=value"},
@@ -223,7 +373,7 @@ static const struct file_row files[] = {
     {"a sha256=" ABC " role=admin created=2026-01-00T00:00:00Z\n", 0, 1, "created"},
     {"a sha256=" ABC " role=admin created=2026-01-01T24:00:00Z\n", 0, 1, "created"},
     {"a sha256=" ABC " role=admin created=2026-01-01T00:60:00Z\n", 0, 1, "created"},
-    {"a sha256=" ABC " role=admin created=2026-01-01T00:00:61Z\n", 0, 1, "created"},
+    {"a sha256=" ABC " role=admin created=2026-01-01T00:00:60Z\n", 0, 1, "created"},
     {"a sha256=" ABC " role=admin created=2026-01-01T00:00:00\n", 0, 1, "created"},
     {"a sha256=" ABC " role=admin created=2026-01-01T00:00:00.0Z\n", 0, 1, "created"},
     {"a sha256=" ABC " role=admin created=2026-01-01 00:00:00Z\n", 0, 1, "created"},
@@ -232,7 +382,7 @@ static const struct file_row files[] = {
     {"# x\x01\n", 0, 1, "control character"},
     {"a sha256=" ABC " role=admin\x7f\n", 0, 1, "control character"},
     {"\xef\xbb\xbf" LINE("a", ABC), 0, 1, "name"},
-    {"a sha256=" ABC " role=admin\xc2\xa0\n", 0, 1, "role is not known"},
+    {"a sha256=" ABC " role=admin\xc2\xa0\n", 0, 1, "role is not a name"},
 };
 
 Test(token, files)
@@ -286,41 +436,98 @@ Test(token, truncated_file)
 
 Test(token, file_over_the_limit)
 {
-	const size_t width = strlen("n0000 sha256=" ABC " role=admin\n");
+	const size_t width = strlen("n00000 sha256=" ABC " role=admin\n");
 	char *text = malloc((TOKEN_SET_MAX + 1) * width + 1);
 	struct token_set set = {0};
 	const char *reason;
 	size_t line;
 
 	for (size_t i = 0; i <= TOKEN_SET_MAX; i++)
-		sprintf(text + i * width, "n%04zu sha256=%064zx role=admin\n", i, i);
+		sprintf(text + i * width, "n%05zu sha256=%064zx role=admin\n", i, i + 1);
 	cr_assert_eq(token_set_parse(&set, (struct span){text, TOKEN_SET_MAX * width}, &line, &reason), 0);
 	cr_assert_eq(set.count, TOKEN_SET_MAX);
 	token_set_fini(&set);
 	cr_assert_eq(token_set_parse(&set, span_of(text), &line, &reason), -EINVAL);
 	cr_assert_eq(line, TOKEN_SET_MAX + 1);
-	cr_assert_str_eq(reason, "more than 4096 tokens");
+	cr_assert_str_eq(reason, "more than 16384 tokens");
 	free(text);
 }
 
 Test(token, line_is_written_as_it_is_read)
 {
-	struct token token = {.name = "ci.runner", .role = TOKEN_ROLE_ADMIN};
-	char line[512];
+	static const char text[] =
+	    "ci.runner sha256=" ABC " role=build id=0123abcd created=2026-11-23T19:30:00Z "
+	    "expires=2028-02-29T23:59:59Z from=10.0.0.0/8,192.0.2.1,2001:db8::/32 previous=" EMPTY
+	    " previous-until=2026-11-24T19:30:00Z\n";
+	struct token_set set = {0};
+	char line[TOKEN_LINE_MAX];
+	const char *reason;
+	size_t number;
 	long length;
 
-	cr_assert_eq(token_digest(SPAN("abc"), token.digest), 0);
-	length = token_line_write(&token, DATE, line, sizeof(line));
-	cr_assert_str_eq(line, LINE("ci.runner", ABC));
-	cr_assert_eq(length, (long)strlen(line));
-	cr_assert_eq(token_line_write(&token, DATE, line, (size_t)length), -ENOSPC);
-	cr_assert_eq(token_line_write(&token, DATE, line, 0), -ENOSPC);
-	cr_assert_eq(token_line_write(&token, DATE, line, (size_t)length + 1), length);
-	cr_assert_gt(token_line_write(&token, NULL, line, sizeof(line)), 0);
-	cr_assert_str_eq(line, "ci.runner sha256=" ABC " role=admin\n");
-	cr_assert_eq(token_line_write(&token, "today\nb role=admin", line, sizeof(line)), -EINVAL);
-	strcpy(token.name, "two words");
-	cr_assert_eq(token_line_write(&token, DATE, line, sizeof(line)), -EINVAL);
+	cr_assert_eq(token_set_parse(&set, SPAN(text), &number, &reason), 0, "%s", reason);
+	length = token_line_write(&set.tokens[0], line, sizeof(line));
+	cr_assert_str_eq(line, text);
+	cr_assert_eq(length, (long)strlen(text));
+	for (size_t cap = 0; cap <= (size_t)length; cap++)
+		cr_assert_eq(token_line_write(&set.tokens[0], line, cap), -ENOSPC, "%zu", cap);
+	strcpy(set.tokens[0].name, "two words");
+	cr_assert_eq(token_line_write(&set.tokens[0], line, sizeof(line)), -EINVAL);
+	strcpy(set.tokens[0].name, "one");
+	strcpy(set.tokens[0].id, "xyz");
+	cr_assert_eq(token_line_write(&set.tokens[0], line, sizeof(line)), -EINVAL);
+	token_set_fini(&set);
+}
+
+/* The longest that there can be. */
+Test(token, line_max)
+{
+	struct token token = {
+	    .previous_until_s = 1, .created_s = 1, .expires_s = 1, .sources_count = TOKEN_SOURCES_MAX};
+	char line[TOKEN_LINE_MAX];
+
+	memset(token.name, 'n', TOKEN_NAME_MAX);
+	memset(token.role_name, 'r', TOKEN_NAME_MAX);
+	strcpy(token.id, "01234567");
+	for (size_t i = 0; i < TOKEN_SOURCES_MAX; i++)
+		cr_assert_eq(address_prefix_parse(&token.sources[i],
+						  SPAN("1111:2222:3333:4444:5555:6666:7777:888e/127")),
+			     0);
+	cr_assert_gt(token_line_write(&token, line, sizeof(line)), 0);
+}
+
+Test(token, times)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} rows[] = {
+	    {"1970-01-01T00:00:00Z", 0},	   {"1970-12-31T23:59:59Z", 31535999},
+	    {"2000-02-29T12:00:00Z", 951825600},   {"2000-03-01T00:00:00Z", 951868800},
+	    {"2026-11-23T19:30:00Z", 1795462200},  {"2100-03-01T00:00:00Z", 4107542400},
+	    {"2400-02-29T00:00:00Z", 13574563200}, {"9999-12-31T23:59:59Z", 253402300799},
+	};
+	char text[sizeof("2026-11-23T19:30:00Z")];
+	int64_t seconds;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cr_assert_eq(token_time_parse(span_of(rows[i].text), &seconds), 0, "%s", rows[i].text);
+		cr_assert_eq(seconds, rows[i].seconds, "%s: %lld", rows[i].text, (long long)seconds);
+		token_time_write(seconds, text);
+		cr_assert_str_eq(text, rows[i].text);
+	}
+	/* Every day of 130 years, against the C library. */
+	for (int64_t day = 0; day < 130 * 365; day++) {
+		time_t now = (time_t)(day * 86400 + 3723);
+		char wanted[32];
+		struct tm tm;
+
+		cr_assert_gt(strftime(wanted, sizeof(wanted), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm)), 0);
+		token_time_write((int64_t)now, text);
+		cr_assert_str_eq(text, wanted);
+		cr_assert_eq(token_time_parse(span_of(text), &seconds), 0);
+		cr_assert_eq(seconds, (int64_t)now);
+	}
 }
 
 struct field_row {

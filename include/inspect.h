@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inspect.h: what a create or update request asks for, beyond its route: privileged, the host's namespaces,
+ * its files, devices, capabilities, images. Fails closed: what cannot be read as the engine would read it is
+ * refused. Pure, fuzzed; the only user of the JSON library. Layer 1.
+ *
+ * JSON as Go's encoding/json reads it: keys match without regard to case, with U+017F and U+212A folding to s
+ * and k; of two that fold alike the last would win there, and here both are refused.
+ */
+#ifndef HEADGATE_INSPECT_H
+#define HEADGATE_INSPECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "compiler.h"
+#include "route.h"
+#include "span.h"
+
+#define INSPECT_BODY_MAX_BYTES ((size_t)1048576)
+#define INSPECT_DEPTH_MAX      64
+#define INSPECT_REASON_BYTES   ((size_t)256)
+
+struct inspect_words {
+	char **words; /* owned, NUL-terminated */
+	size_t count;
+};
+
+/*
+ * What is allowed. All zero: named volumes and tmpfs, any image, the engine's own set of capabilities,
+ * nothing of the host's.
+ */
+struct inspect_limits {
+	bool any;	 /* nothing is looked into */
+	bool privileged; /* and with it every capability, device, security option, sysctl and runtime */
+	/* The host's namespaces and other containers'; macvlan and the host's bridges, too. */
+	bool host_namespaces;
+	/*
+	 * Path prefixes, whole segments; bind mounts below them are allowed. A socket (*.sock), and a
+	 * directory that holds docker.sock, only when the socket itself is listed. Links below a prefix
+	 * cannot be judged: whoever may write there can make one to anywhere.
+	 */
+	struct inspect_words mounts;
+	/*
+	 * Prefixes of references, ending at a part's end: `nginx`, `mycorp/`, `registry:5000/ci/`,
+	 * `docker.io/`; none: every image. Also the names under which the role may make images (build,
+	 * commit, tag, import), so that it does not get a foreign one by giving it an allowed name.
+	 */
+	struct inspect_words images;
+	struct inspect_words
+	    capabilities;	      /* names as --cap-add takes them, with or without CAP_; ALL is all */
+	struct inspect_words devices; /* paths on the host, or directories of such; privileged allows all */
+	/*
+	 * IDs of the engine's `host` network, of the swarm's (25 letters) and of its own: GET /networks/host
+	 * with and without ?scope=swarm. Not of the policy: filled in by the caller. A service may name a
+	 * network by any beginning of its ID, so as long as the swarm's is not here, only names with a
+	 * character that no ID has (stack_default) are let through.
+	 */
+	struct inspect_words host_networks;
+};
+
+enum inspect_need {
+	INSPECT_NOTHING, /* this route's requests hold nothing that is limited */
+	INSPECT_QUERY, /* query and content type alone (build: the body is a tar); `body` is not looked at */
+	INSPECT_BODY,  /* body and query */
+	INSPECT_NEVER, /* cannot be judged (plugins, cluster volumes): refused to a role with limits */
+};
+enum inspect_need inspect_need(const struct route *route);
+
+/*
+ * Whether the request stays within the limits. `path` (the engine's pattern variables), `query` with its '?',
+ * `content_type` and the whole `body` as sent. 0; -EACCES: asks for more than is allowed; -EBADMSG: cannot be
+ * read (bad JSON, not JSON by its type, two keys that fold alike, too deep, bytes behind the value, a query
+ * key twice); -ENOMEM. `reason` is one line for the client: what it asks for and that its role lacks it,
+ * never the policy.
+ */
+int inspect_request(const struct inspect_limits *limits, const struct route *route, struct span path,
+		    struct span query, struct span content_type, struct span body,
+		    char reason[INSPECT_REASON_BYTES]) MUST_USE;
+
+/*
+ * ASCII case, U+017F to s, U+212A to k, as encoding/json's foldName (which folds the rest of Unicode, too: of
+ * no importance, since the engine's names are ASCII). Both are UTF-8. For tests and fuzzing.
+ */
+bool inspect_keys_fold_alike(struct span a, struct span b);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inspect_network.c: networks that are made. Bridges and overlays of the engine's own are allowed; what puts
+ * containers on the host's own links (macvlan, ipvlan, a bridge that is there already) counts as the host's
+ * network.
+ */
+#include "inspect_impl.h"
+
+static int check_driver(struct inspect *inspect, const char *name, json_t *value)
+{
+	static const char *const host[] = {"host", "macvlan", "ipvlan"};
+	struct span text;
+	int error = inspect_json_string(inspect, name, value, &text);
+
+	if (error || text.len == 0 || span_eq(text, SPAN("bridge")) || span_eq(text, SPAN("overlay")) ||
+	    span_eq(text, SPAN("null")))
+		return error;
+	for (size_t i = 0; i < ARRAY_SIZE(host); i++) {
+		if (!span_eq(text, span_of(host[i])))
+			continue;
+		if (inspect->limits->host_namespaces)
+			return 0;
+		return inspect_refuse(inspect, INSPECT_LACKS_NAMESPACES, "a network of the kind %s", host[i]);
+	}
+	return inspect_refuse(inspect, INSPECT_LACKS_ANY, "the network driver %s", inspect_quote(text).text);
+}
+
+static int check_options(struct inspect *inspect, const char *name, json_t *value)
+{
+	static const char *const host[] = {"parent", "com.docker.network.bridge.name",
+					   "com.docker.network.generic"};
+	const char *key;
+	json_t *member;
+
+	if (json_is_null(value) || inspect->limits->host_namespaces)
+		return 0;
+	if (!json_is_object(value))
+		return inspect_unreadable(inspect, "%s is not an object", name);
+	json_object_foreach(value, key, member)
+	{
+		for (size_t i = 0; i < ARRAY_SIZE(host); i++)
+			if (span_ieq(span_of(key), span_of(host[i])))
+				return inspect_refuse(inspect, INSPECT_LACKS_NAMESPACES,
+						      "the network option %s", host[i]);
+	}
+	return 0;
+}
+
+static int check_ipam_driver(struct inspect *inspect, const char *name, json_t *value)
+{
+	struct span text;
+	int error = inspect_json_string(inspect, name, value, &text);
+
+	if (error || text.len == 0 || span_eq(text, SPAN("default")))
+		return error;
+	return inspect_refuse(inspect, INSPECT_LACKS_ANY, "the address driver %s", inspect_quote(text).text);
+}
+
+static const struct inspect_field ipam_fields[] = {
+    {"Driver", check_ipam_driver, "a plugin"},
+    {"Config", NULL, "subnets"},
+    {"Options", NULL, "of the default driver"},
+};
+static const struct inspect_table ipam_table = INSPECT_TABLE("IPAM", ipam_fields);
+
+static int check_ipam(struct inspect *inspect, const char *name, json_t *value)
+{
+	(void)name;
+	return inspect_json_table(inspect, value, &ipam_table);
+}
+
+static const struct inspect_field network_fields[] = {
+    {"Name", NULL, "a name"},
+    {"CheckDuplicate", NULL, "the engine ignores it"},
+    {"Driver", check_driver, "host, macvlan, ipvlan, plugins"},
+    {"Scope", NULL, "local or swarm"},
+    {"EnableIPv4", NULL, "the network's own"},
+    {"EnableIPv6", NULL, "the network's own"},
+    {"IPAM", check_ipam, "plugins"},
+    {"Internal", NULL, "less than without"},
+    {"Attachable", NULL, "the network's own"},
+    {"Ingress", NULL, "the routing mesh; the engine allows one"},
+    {"ConfigOnly", NULL, "used by a network that is judged itself"},
+    {"ConfigFrom", NULL, "a network that was judged itself"},
+    {"Options", check_options, "a link of the host's"},
+    {"Labels", NULL, "words"},
+};
+static const struct inspect_table network_table = INSPECT_TABLE("the network", network_fields);
+
+int inspect_network(struct inspect *inspect, json_t *root)
+{
+	return inspect_json_table(inspect, root, &network_table);
+}
