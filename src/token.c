@@ -78,11 +78,13 @@ bool token_name_ok(struct span name)
 
 static size_t digest_slot(const struct token_index *index, const uint8_t digest[TOKEN_DIGEST_BYTES])
 {
-	uint64_t word;
+	uint64_t words[TOKEN_DIGEST_BYTES / sizeof(uint64_t)], hash = index->key;
 
-	/* Uniform already; the key hides which bits, the multiplication brings them to the top. */
-	memcpy(&word, digest, sizeof(word));
-	return (size_t)(((word ^ index->key) * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (index->capacity - 1);
+	/* All of it: somebody may have written digests by hand that begin alike. */
+	memcpy(words, digest, sizeof(words));
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		hash = (hash ^ words[i] ^ (words[i] >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
+	return (size_t)(hash >> 32) & (index->capacity - 1);
 }
 
 static size_t name_slot(const struct token_index *index, struct span name)
