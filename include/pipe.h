@@ -22,6 +22,7 @@ struct pipe {
 	SLIST_ENTRY(pipe) link; /* while in the pool */
 	int read_fd, write_fd;	/* owned */
 	size_t used_bytes;
+	size_t slots, used_slots; /* pages it takes, and at most so many hold something; see ktls_splice() */
 };
 
 /* One a worker; not for two threads. */
@@ -43,6 +44,14 @@ void pipe_give(struct pipe_pool *pool, struct pipe **pipe);
  * there, or the pipe is full: drain it first), or -errno.
  */
 ssize_t pipe_fill(struct pipe *pipe, int fd, size_t len);
+
+/*
+ * How many of `len` bytes may come from a kernel TLS socket at once; 0: drain it first. Such a socket takes
+ * the end of a record for moved when the pipe has no slot left for it (net/tls/tls_sw.c,
+ * tls_sw_splice_read(), does not look at how much skb_splice_bits() took). So there must be one for each page
+ * of what is asked for.
+ */
+size_t pipe_record_room(const struct pipe *pipe, size_t len);
 
 /*
  * Copies a few bytes (at most PIPE_PUT_MAX_BYTES) into the pipe, all or none. 0, -EAGAIN (no room: drain it

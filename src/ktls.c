@@ -283,6 +283,9 @@ ssize_t ktls_splice(struct ktls *ktls, int fd, struct pipe *pipe, size_t len)
 {
 	if (ktls->is_odd)
 		return -EINVAL;
+	len = pipe_record_room(pipe, len);
+	if (len == 0)
+		return -EAGAIN;
 	ssize_t n = pipe_fill(pipe, fd, len);
 	if (n == -EAGAIN && pipe->used_bytes == 0 && set_watermark(ktls, fd))
 		n = pipe_fill(pipe, fd, len);

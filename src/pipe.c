@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Of the smallest machines: larger ones waste a little of a pipe. */
+#define PAGE_BYTES ((size_t)4096)
+
 void pipe_pool_init(struct pipe_pool *pool, size_t free_max)
 {
 	*pool = (struct pipe_pool){.free_max = free_max};
@@ -46,6 +49,8 @@ struct pipe *pipe_take(struct pipe_pool *pool)
 		return NULL;
 	}
 	(void)fcntl(fds[1], F_SETPIPE_SZ, (int)PIPE_BYTES); /* refused: the default of 64 KiB works too */
+	int size = fcntl(fds[1], F_GETPIPE_SZ);
+	pipe->slots = size > 0 ? (size_t)size / PAGE_BYTES : 1;
 	pipe->read_fd = fds[0];
 	pipe->write_fd = fds[1];
 	return pipe;
@@ -77,7 +82,18 @@ ssize_t pipe_fill(struct pipe *pipe, int fd, size_t len)
 	if (n < 0)
 		return -errno;
 	pipe->used_bytes += (size_t)n;
+	pipe->used_slots += (size_t)n / PAGE_BYTES + 2;
 	return n;
+}
+
+size_t pipe_record_room(const struct pipe *pipe, size_t len)
+{
+	size_t free_slots = pipe->slots > pipe->used_slots ? pipe->slots - pipe->used_slots : 0;
+	size_t room = free_slots > 1	      ? (free_slots - 1) * PAGE_BYTES
+		      : pipe->used_bytes == 0 ? PAGE_BYTES / 2
+					      : 0;
+
+	return len < room ? len : room;
 }
 
 int pipe_put(struct pipe *pipe, const void *data, size_t len)
@@ -92,6 +108,7 @@ int pipe_put(struct pipe *pipe, const void *data, size_t len)
 	if (n < 0)
 		return -errno;
 	pipe->used_bytes += (size_t)n;
+	pipe->used_slots += 2;
 	return 0;
 }
 
@@ -108,5 +125,7 @@ ssize_t pipe_drain(struct pipe *pipe, int fd, int more)
 	if (n < 0)
 		return -errno;
 	pipe->used_bytes -= (size_t)n;
+	if (pipe->used_bytes == 0)
+		pipe->used_slots = 0;
 	return n;
 }
