@@ -154,6 +154,9 @@ int access_reload(struct access *access, char *error, size_t error_cap)
 	struct token_set tokens = {0};
 	int result = 0;
 
+	/* Also where the tokens are refused before it is read: else it would be a change for ever. */
+	if (access->policy_path[0])
+		file_watch_mark(&access->policy_watch, access->policy_path);
 	if (access->tokens_path[0]) {
 		file_watch_mark(&access->tokens_watch, access->tokens_path);
 		result = state_tokens_read(access->tokens_path, &tokens, error, error_cap);

@@ -106,7 +106,7 @@ static int check_role(struct tokens *tokens)
 	if (!tokens->config.role)
 		return bad(tokens,
 			   "--role is needed: what may it do? 'headgate explain --roles' lists the roles");
-	if (!tokens->config.policy_file && !tokens->config.tokens_file)
+	if (!tokens->config.policy_file && (!tokens->config.tokens_file || tokens->config.state_dir))
 		result = state_dir_look(tokens->config.state_dir, dir, sizeof(dir), tokens->error,
 					sizeof(tokens->error));
 	if (result >= 0)

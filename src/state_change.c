@@ -19,14 +19,33 @@ static struct span line_name(struct span line)
 	while (line.len && (line.ptr[0] == ' ' || line.ptr[0] == '\t'))
 		line = span_skip(line, 1);
 	name.ptr = line.ptr;
-	while (name.len < line.len && !strchr(" \t#", line.ptr[name.len]))
+	while (name.len < line.len && !strchr(" \t#\n", line.ptr[name.len]))
 		name.len++;
 	return name;
 }
 
+/* The comment behind a token, with the blanks before it and the newline; empty when there is none. */
+static struct span line_comment(struct span line)
+{
+	const char *comment = memchr(line.ptr, '#', line.len);
+
+	if (!comment)
+		return (struct span){0};
+	while (comment > line.ptr && (comment[-1] == ' ' || comment[-1] == '\t'))
+		comment--;
+	return span_skip(line, (size_t)(comment - line.ptr));
+}
+
+static char *append(char *end, struct span text)
+{
+	if (text.len)
+		memcpy(end, text.ptr, text.len);
+	return end + text.len;
+}
+
 /*
  * The text with the line of `name` replaced (nothing: taken out), or with `line` behind it when there is
- * none. All others stay byte for byte, comments too. The caller frees it.
+ * none. All others stay byte for byte, comments too, also the one behind that token. The caller frees it.
  */
 static char *text_with(struct span text, struct span name, struct span line, size_t *len)
 {
@@ -35,21 +54,22 @@ static char *text_with(struct span text, struct span name, struct span line, siz
 
 	while (out && text.len) {
 		const char *newline = memchr(text.ptr, '\n', text.len);
-		struct span old = {.ptr = text.ptr, .len = newline ? (size_t)(newline - text.ptr) : text.len};
-		bool is_it = !found && span_eq(line_name(old), name);
-		struct span kept = is_it ? line : (struct span){.ptr = old.ptr, .len = old.len + !!newline};
+		struct span old = {.ptr = text.ptr,
+				   .len = newline ? (size_t)(newline - text.ptr) + 1 : text.len};
+		struct span kept = old;
 
-		found |= is_it;
-		if (kept.len)
-			memcpy(end, kept.ptr, kept.len);
-		end += kept.len;
-		text = span_skip(text, old.len + !!newline);
+		if (!found && span_eq(line_name(old), name)) {
+			found = true;
+			kept = line.len ? line_comment(old) : (struct span){0};
+			end = append(end, (struct span){.ptr = line.ptr, .len = line.len - !!kept.len});
+		}
+		end = append(end, kept);
+		text = span_skip(text, old.len);
 	}
 	if (out && !found && line.len) {
 		if (end > out && end[-1] != '\n')
 			*end++ = '\n';
-		memcpy(end, line.ptr, line.len);
-		end += line.len;
+		end = append(end, line);
 	}
 	*len = out ? (size_t)(end - out) : 0;
 	return out;

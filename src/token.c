@@ -215,7 +215,8 @@ static bool token_ok(const struct token *token)
 	/* All zero stands for "no secret" in a credential. */
 	return token_name_ok(span_of(token->name)) && token_name_ok(span_of(token->role_name)) &&
 	       token->sources_count <= TOKEN_SOURCES_MAX && digest_differs(token->digest, none) &&
-	       token->created_s >= 0 && token->expires_s >= 0 && token->previous_until_s >= 0;
+	       (!token->previous_until_s || digest_differs(token->previous, none)) && token->created_s >= 0 &&
+	       token->expires_s >= 0 && token->previous_until_s >= 0;
 }
 
 int token_set_add(struct token_set *set, const struct token *token)

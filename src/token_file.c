@@ -276,9 +276,9 @@ static const char *set_add_line(struct token_set *set, const struct token_line *
 	case -EEXIST:
 		return "the same name as on a line above";
 	case -ENOTUNIQ:
-		return "the same sha256 as on a line above";
+		return "a digest that the file has already";
 	case -EINVAL:
-		return "sha256 is all zero";
+		return "a digest is all zero";
 	case -E2BIG:
 		return "more than 16384 tokens";
 	default:

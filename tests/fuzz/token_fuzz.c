@@ -2,7 +2,8 @@
 /*
  * Tokens: the token file and the fields of a request. The first line of the input is the `token` field,
  * the second Authorization, the rest a token file; each is handed over in a block of just its
- * size. What token_line_write() writes must be read back as it was.
+ * size. What token_line_write() writes must be read back as it was; the first two lines are tried as prefixes
+ * and times, too, and the second is where the client is.
  */
 #include "fuzz.h"
 #include "token.h"
@@ -94,6 +95,67 @@ static const struct token *find(const struct token_set *set, struct span secret)
 	return token;
 }
 
+/* Each token is found by its name and stands as its fields say, before and after each of its ends. */
+static void try_standing(const struct token_set *set, const struct address *from)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		const struct token *token = &set->tokens[i], *found;
+		const int64_t times_s[] = {0, token->expires_s - 1, token->expires_s,
+					   token->previous_until_s};
+		struct token_credential credential = {0};
+		bool here = token->sources_count == 0;
+
+		for (size_t j = 0; j < token->sources_count; j++)
+			here |= address_prefix_has(&token->sources[j], from);
+		FUZZ_CHECK(token_set_name(set, span_of(token->name)) == token);
+		for (size_t j = 0; j < ARRAY_SIZE(times_s); j++) {
+			bool over = token->expires_s && times_s[j] >= token->expires_s;
+			enum token_standing wanted = !here  ? TOKEN_ELSEWHERE
+						     : over ? TOKEN_EXPIRED
+							    : TOKEN_GOOD;
+			int64_t next_s = token_set_next_end(set, times_s[j]);
+
+			FUZZ_CHECK(next_s > times_s[j]);
+			FUZZ_CHECK(token_set_find_name(set, span_of(token->name), from, times_s[j], &found,
+						       &credential) == wanted &&
+				   found == token);
+			memcpy(credential.digest, token->digest, sizeof(credential.digest));
+			credential.name[0] = '\0';
+			FUZZ_CHECK(token_set_recheck(set, &credential, from, times_s[j], &found) == wanted &&
+				   found == token);
+			if (!token->previous_until_s)
+				continue;
+			memcpy(credential.digest, token->previous, sizeof(credential.digest));
+			over |= times_s[j] >= token->previous_until_s;
+			wanted = !here ? TOKEN_ELSEWHERE : over ? TOKEN_EXPIRED : TOKEN_GOOD;
+			FUZZ_CHECK(token_set_recheck(set, &credential, from, times_s[j], &found) == wanted &&
+				   found == token);
+		}
+	}
+}
+
+/* What is read as a prefix or a time is written the same way again. */
+static void try_words(struct span text)
+{
+	struct span copy = copy_span(text);
+	struct address_prefix prefix, again;
+	char written[ADDRESS_PREFIX_TEXT_BYTES], time_text[sizeof("2026-11-23T19:30:00Z")];
+	int64_t seconds;
+
+	if (address_prefix_parse(&prefix, copy) == 0) {
+		address_prefix_write(&prefix, written);
+		FUZZ_CHECK(address_prefix_parse(&again, span_of(written)) == 0);
+		FUZZ_CHECK(again.bits == prefix.bits && address_eq(&again.address, &prefix.address));
+		FUZZ_CHECK(address_prefix_has(&prefix, &prefix.address));
+	}
+	if (token_time_parse(copy, &seconds) == 0) {
+		FUZZ_CHECK(seconds >= 0);
+		token_time_write(seconds, time_text);
+		FUZZ_CHECK(span_eq(span_of(time_text), copy));
+	}
+	free_span(copy);
+}
+
 static void try_file(struct span text, struct span secret)
 {
 	struct span copy = copy_span(text);
@@ -108,7 +170,12 @@ static void try_file(struct span text, struct span secret)
 		FUZZ_CHECK(reason && line_number >= 1 && line_number <= lines);
 	} else {
 		struct token added = {.name = "fuzz-found", .role_name = "admin"};
+		struct address from;
 
+		/* From somewhere that the input says, if it does. */
+		if (address_parse(&from, secret) < 0)
+			FUZZ_CHECK(address_parse(&from, SPAN("10.1.2.3")) == 0);
+		try_standing(&set, &from);
 		try_round_trip(&set);
 		FUZZ_CHECK(!find(&set, (struct span){0}));
 		FUZZ_CHECK(token_digest(secret, added.digest) == 0);
@@ -129,6 +196,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(!name_ok || (token_field.len && token_field.len <= TOKEN_NAME_MAX));
 	try_fields(token_field, authorization);
 	try_fields((struct span){0}, authorization);
+	try_words(token_field);
+	try_words(authorization);
 	try_file(rest, authorization);
 	return 0;
 }
