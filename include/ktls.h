@@ -26,28 +26,32 @@ struct ktls {
 	bool is_odd;	       /* splice(2) has met something that is not data; the next read says what */
 	bool is_woken;	       /* an event said there is something, and nothing was got since */
 	bool has_watermark;    /* SO_RCVLOWAT is set, see ktls.c */
+	bool is_ending;	       /* splice(2) gave nothing after the peer's FIN, with ending_bytes queued */
 	uint8_t ignored_count; /* harmless control records since the last data */
+	uint8_t empty_count;   /* empty records since the last data */
 	uint8_t alert_level;   /* of an alert whose second byte has not come, else 0 */
 	uint8_t message_type;  /* of the handshake message whose header is being read */
 	uint8_t message_header_bytes;
 	uint32_t message_bytes; /* left of that handshake message */
-	const char *failure;	/* static text; NULL when nothing failed */
+	int ending_bytes;
+	unsigned records;    /* looked at so far; wraps */
+	const char *failure; /* static text; NULL when nothing failed */
 };
 
 /* An event reported the socket readable. */
 void ktls_readable(struct ktls *ktls);
 
 /*
- * Reads data. Bytes; 0 at the end of the peer's direction (close_notify, or FIN alone: `truncated`);
- * -EAGAIN; -EKEYEXPIRED when the peer has sent a KeyUpdate, which is not followed; -EPROTO for a fatal
- * alert, a broken or a forbidden record (an alert is sent then, if the kernel sends); or -errno. Control
- * records are handled on the way, their content passes through `data`.
+ * Reads data, of one record at most. Bytes; 0 at the end of the peer's direction (close_notify, or FIN alone:
+ * `truncated`); -EAGAIN; -EKEYEXPIRED when the peer has sent a KeyUpdate, which is not followed; -EPROTO for
+ * a fatal alert, a broken or a forbidden record (an alert is sent then, if the kernel sends); or -errno.
+ * Control records are handled on the way, their content passes through `data`. The pool lends its reader.
  */
-ssize_t ktls_read(struct ktls *ktls, int fd, void *data, size_t len);
+ssize_t ktls_read(struct ktls *ktls, int fd, struct pipe_pool *pipes, void *data, size_t len);
 
 /*
- * Moves data into a pipe, at least one record and up to about `len` bytes. Returns as ktls_read(), but
- * -EINVAL when something else than data comes next: ktls_read() then has to be called.
+ * Moves data of one record into a pipe, at most `len` bytes. Returns as ktls_read(), but -EINVAL when
+ * something else than data comes next: ktls_read() then has to be called.
  */
 ssize_t ktls_splice(struct ktls *ktls, int fd, struct pipe *pipe, size_t len);
 

@@ -23,7 +23,16 @@ struct leg {
 	bool socket_empty; /* plain legs: the last read came up short, wait for an event */
 	bool in_ended;	   /* the peer will send nothing more */
 	bool out_ended;	   /* we have sent our end */
+	bool is_blocked;   /* the last write took nothing */
+	bool is_starved;   /* neither did this one, although poll(2) says writable: see leg_is_starved() */
+	unsigned plain_reads, turn_reads; /* see leg_reads() */
+	struct pipe_pool *pipes;	  /* borrowed from leg_arm() */
 };
+
+/* What a read costs beside its bytes, in bytes that could be moved in that time. */
+#define LEG_READ_COST_BYTES ((size_t)2048)
+/* More reads than that a turn, of a byte each perhaps, and the others wait too long. */
+#define LEG_TURN_READS 256U
 
 /* How a direction of a leg is carried. */
 enum leg_carrier { LEG_PLAIN, LEG_TLS, LEG_KTLS };
@@ -35,10 +44,10 @@ void leg_init(struct leg *leg);
 void leg_open(struct leg *leg, int fd, struct tls *tls, bool is_unix);
 
 /*
- * After the handshake: hands over to kernel TLS what it takes. 0 or -errno, leg_failure() says more. Nothing
- * happens on a plain leg.
+ * After the handshake: hands over to kernel TLS what it takes; reads borrow a pipe of `pipes` then. 0 or
+ * -errno, leg_failure() says more. Nothing happens on a plain leg.
  */
-int leg_arm(struct leg *leg);
+int leg_arm(struct leg *leg, struct pipe_pool *pipes);
 
 enum leg_carrier leg_reads_by(const struct leg *leg);
 enum leg_carrier leg_writes_by(const struct leg *leg);
@@ -48,6 +57,12 @@ bool leg_was_truncated(const struct leg *leg);
 
 /* Why TLS failed, for the log; NULL when it was not TLS that failed. */
 const char *leg_failure(const struct leg *leg);
+
+/*
+ * A client that stands still need not hold more than this in the kernel beside what is on its way; with the
+ * system's limits that would be megabytes each.
+ */
+void leg_limit_unsent(int fd);
 
 /* TCP keep-alive: a peer that vanished is noticed within about two minutes, not two hours. */
 void leg_keep_alive(int fd);
@@ -69,6 +84,29 @@ static inline bool leg_is_open(const struct leg *leg)
 /* The event loop reported the socket readable. */
 void leg_readable(struct leg *leg);
 
+/* How often the socket was read so far (with kernel TLS: how many records were looked at); wraps. */
+static inline unsigned leg_reads(const struct leg *leg)
+{
+	return leg->plain_reads + leg->ktls.records;
+}
+
+/* What `len` bytes have cost that were read since leg_reads() was `before`. */
+static inline size_t leg_cost(const struct leg *leg, unsigned before, size_t len)
+{
+	return len + (size_t)(leg_reads(leg) - before) * LEG_READ_COST_BYTES;
+}
+
+/* A turn begins, and whether as much was read in it as is good for the others. */
+static inline void leg_turn(struct leg *leg)
+{
+	leg->turn_reads = leg_reads(leg);
+}
+
+static inline bool leg_had_its_turn(const struct leg *leg)
+{
+	return leg_reads(leg) - leg->turn_reads >= LEG_TURN_READS;
+}
+
 /*
  * Bytes read, 0 at the end of the peer's direction, -EAGAIN (wait for EVENT_IN), or -errno. A reset on
  * a unix socket counts as an end: the kernel delivers what was sent before it (unix(7)).
@@ -80,6 +118,21 @@ ssize_t leg_read(struct leg *leg, void *data, size_t len);
  * has to be called first, for something on the way that is not data.
  */
 ssize_t leg_splice(struct leg *leg, struct pipe *pipe, size_t len);
+
+/*
+ * Moves out what is in the pipe, not for LEG_TLS. Bytes, -EAGAIN (wait for EVENT_OUT), or -errno. `more`: as
+ * pipe_drain().
+ */
+ssize_t leg_drain(struct leg *leg, struct pipe *pipe, int more);
+
+/*
+ * Whether it is of no use to wait for EVENT_OUT: with no memory left for TCP a kernel TLS socket takes
+ * nothing, and poll(2) calls it writable nevertheless. Then the next try is a matter of time.
+ */
+static inline bool leg_is_starved(const struct leg *leg)
+{
+	return leg->is_starved;
+}
 
 /* Whether leg_read() has bytes that the event loop does not know of. */
 bool leg_has_pending(const struct leg *leg);
@@ -99,7 +152,10 @@ int leg_end(struct leg *leg);
 /* After leg_end(): the FIN of a TLS leg, too. */
 void leg_fin(struct leg *leg);
 
-/* Reads what comes and throws it away, at most `limit` bytes. 0 at the end, -EAGAIN, or -errno. */
+/*
+ * Reads what comes and throws it away, at most `limit` bytes, LEG_READ_COST_BYTES a read among them. 0 at the
+ * end, -EAGAIN (wait for EVENT_IN, there may be more at once), or -errno.
+ */
 int leg_discard(struct leg *leg, size_t limit);
 
 #endif

@@ -22,13 +22,14 @@ struct pipe {
 	SLIST_ENTRY(pipe) link; /* while in the pool */
 	int read_fd, write_fd;	/* owned */
 	size_t used_bytes;
-	size_t slots, used_slots; /* pages it takes, and at most so many hold something; see ktls_splice() */
+	size_t slots, used_slots; /* pages it takes; at most so many hold something, see pipe_record_room() */
 };
 
 /* One a worker; not for two threads. */
 struct pipe_pool {
 	SLIST_HEAD(, pipe) free; /* owned */
 	size_t free_count, free_max;
+	struct pipe *reader; /* owned; NULL until asked for */
 };
 
 void pipe_pool_init(struct pipe_pool *pool, size_t free_max);
@@ -38,6 +39,16 @@ void pipe_pool_fini(struct pipe_pool *pool);
 struct pipe *pipe_take(struct pipe_pool *pool) MUST_USE;
 /* Gives it back and sets the pointer to NULL; one with bytes in it is closed. NULL is fine. */
 void pipe_give(struct pipe_pool *pool, struct pipe **pipe);
+
+/*
+ * The pipe for those who splice a little and read it out at once: always the same one, empty before and
+ * after, so that a read does not fail for want of a pipe when others hold many. NULL: there was none yet,
+ * and there is none to be had.
+ */
+struct pipe *pipe_reader(struct pipe_pool *pool) MUST_USE;
+
+/* Takes up to `len` bytes out of the pipe. Bytes or -errno. */
+ssize_t pipe_get(struct pipe *pipe, void *data, size_t len);
 
 /*
  * Moves up to `len` bytes from a socket into the pipe. Bytes, 0 at the socket's end, -EAGAIN (nothing

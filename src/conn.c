@@ -229,7 +229,11 @@ static int hold_client_bytes(struct conn *c)
 	size_t room = HELD_MAX_BYTES > c->held->end ? HELD_MAX_BYTES - c->held->end : 0;
 	if (room == 0)
 		return -ENOBUFS;
-	ssize_t n = leg_read(&c->client, buf_tail(c->held), room);
+	ssize_t n = -EAGAIN;
+	if (leg_had_its_turn(&c->client))
+		conn_run_again_later(c);
+	else
+		n = leg_read(&c->client, buf_tail(c->held), room);
 	if (n > 0)
 		c->held->end += (size_t)n;
 	if (buf_used(c->held) == 0)
@@ -357,7 +361,7 @@ static int arm(struct conn *c, struct leg *leg, const char *who)
 {
 	const char *version = leg->tls ? tls_version(leg->tls) : "",
 		   *cipher = leg->tls ? tls_cipher(leg->tls) : "";
-	int result = leg_arm(leg);
+	int result = leg_arm(leg, &c->env->pipes);
 
 	if (result == 0 && *version)
 		log_debug("%s %s%s %s%s%s", c->peer, who, version, cipher, leg->ktls.sends ? " ktls-tx" : "",
@@ -923,7 +927,11 @@ static enum conn_step read_answer_head(struct conn *c)
 		}
 		if (!c->answer && !(c->answer = buf_take(&env->bufs)))
 			return END;
-		ssize_t n = leg_read(&c->engine, buf_tail(c->answer), HELD_MAX_BYTES - c->answer->end);
+		ssize_t n = -EAGAIN;
+		if (leg_had_its_turn(&c->engine))
+			conn_run_again_later(c);
+		else
+			n = leg_read(&c->engine, buf_tail(c->answer), HELD_MAX_BYTES - c->answer->end);
 		if (n > 0) {
 			c->answer->end += (size_t)n;
 			continue;
@@ -1162,6 +1170,8 @@ enum conn_step conn_handle(struct conn *c)
 {
 	enum conn_step step;
 
+	leg_turn(&c->client);
+	leg_turn(&c->engine);
 	do {
 		c->want_client = c->want_engine = 0;
 		step = handlers[c->state](c);
@@ -1227,6 +1237,7 @@ enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 		}
 		break;
 	case TIMER_HANDSHAKE:
+	case TIMER_STARVED:
 	case TIMER_CLASS_COUNT:
 		break;
 	}

@@ -64,6 +64,7 @@ static void conn_free(struct conn *c)
 	struct conn_env *env = c->env;
 
 	timer_stop(&env->timers, &c->timer);
+	timer_stop(&env->timers, &c->starved);
 	if (c->is_again)
 		TAILQ_REMOVE(&env->again, c, again_link);
 	TAILQ_REMOVE(&env->conns, c, link);
@@ -85,12 +86,27 @@ static void conn_free(struct conn *c)
 	free(c);
 }
 
+/* EVENT_OUT of a starved leg would be reported at once, again and again: time takes its place. */
+static void wait_for_memory(struct conn *c)
+{
+	bool client = c->want_client & EVENT_OUT && leg_is_starved(&c->client);
+	bool engine = c->want_engine & EVENT_OUT && leg_is_starved(&c->engine);
+
+	if (client)
+		c->want_client &= ~(unsigned)EVENT_OUT;
+	if (engine)
+		c->want_engine &= ~(unsigned)EVENT_OUT;
+	if ((client || engine) && !timer_running(&c->starved))
+		timer_start(&c->env->timers, &c->starved, TIMER_STARVED, timer_now_ms());
+}
+
 static void conn_event(struct conn *c)
 {
 	if (conn_handle(c) == END) {
 		conn_free(c);
 		return;
 	}
+	wait_for_memory(c);
 	event_want(c->env->loop, &c->client_event, c->want_client);
 	if (leg_is_open(&c->engine))
 		event_want(c->env->loop, &c->engine_event, c->want_engine);
@@ -232,6 +248,7 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is
 		/* Without NODELAY the second answer on a connection waits 40 ms for the client's ACK. */
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		leg_keep_alive(fd);
+		leg_limit_unsent(fd);
 	}
 	look_at_peer(c);
 	if (speaks_proxy_protocol(c)) {
@@ -273,6 +290,10 @@ void conn_expire(struct conn_env *env)
 	struct timer *timer;
 
 	while ((timer = timers_expire(&env->timers, now_ms))) {
+		if (timer->class == TIMER_STARVED) {
+			conn_event(container_of(timer, struct conn, starved));
+			continue;
+		}
 		struct conn *c = container_of(timer, struct conn, timer);
 		if (conn_deadline(c, timer->class) == END)
 			conn_free(c);

@@ -2,13 +2,25 @@
 /*
  * Theory of operation
  *
- * recvmsg(2) on such a socket returns bytes of one record type, and says which in a control message. Bytes of
- * another type than data are fed, in whatever pieces they come, to a small parser: alerts of two bytes, and
- * handshake messages, of which only a server's session tickets may come here; they are skipped.
+ * Data is taken by splice(2) alone, one record a call. recvmsg(2) would walk over empty records for as long
+ * as another one is there: a peer that sends nothing else keeps it, and the worker with it, in one system
+ * call for as long as it likes. splice(2) returns 0 for an empty record. That may be the end as well; after
+ * the peer's FIN the length of the queue tells. So many empty records in a row are the peer's fault, as in
+ * OpenSSL.
  *
- * splice(2) gives data only. In front of anything else it fails with EINVAL each time, and so it does, but
- * once, for a record that the kernel could not parse. Therefore after EINVAL a recvmsg(2) has to find
- * something; if it finds nothing, the record was broken, and waiting for more would be for ever.
+ * ktls_read() has the bytes go through the worker's small pipe: one more system call for a head, and what is
+ * worth it is spliced all the way.
+ *
+ * In front of anything but data splice(2) fails with EINVAL each time, and the kernel has that one record
+ * decrypted and set aside. recvmsg(2) gives it, and nothing behind it, and says of which type it is. Its
+ * bytes are fed, in whatever pieces they come, to a small parser: alerts of two bytes, and handshake
+ * messages, of which only a server's session tickets may come here; they are skipped. splice(2) fails like
+ * that, but once, for a record that the kernel could not parse, too. Therefore after EINVAL a recvmsg(2) has
+ * to find something; if it finds nothing, the record was broken, and waiting for more would be for ever.
+ *
+ * The kernel loses the end of a record for which the pipe has no slot: it takes the record for moved. A
+ * record has its bytes in pages, so the slots are counted here, and too little is asked for rather than too
+ * much.
  *
  * Before Linux 6.6 the part of a record counts as readable, and a level-triggered poll would spin until the
  * rest comes. So when an event was followed by nothing, SO_RCVLOWAT is set to one byte more than what is
@@ -21,6 +33,7 @@
 
 #include <errno.h>
 #include <linux/tls.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -46,6 +59,8 @@ enum message { MESSAGE_HELLO_REQUEST = 0, MESSAGE_TICKET = 4, MESSAGE_KEY_UPDATE
 #define TICKET_MAX_BYTES ((uint32_t)(2 * 65536))
 /* Go's server sends one ticket, OpenSSL's two, in a record each. */
 #define IGNORED_MAX 16
+/* MAX_EMPTY_RECORDS of OpenSSL. */
+#define EMPTY_MAX 32
 
 void ktls_readable(struct ktls *ktls)
 {
@@ -234,70 +249,111 @@ static uint8_t record_type(struct msghdr *message)
 	return 0;
 }
 
-ssize_t ktls_read(struct ktls *ktls, int fd, void *data, size_t len)
+/*
+ * After a splice(2) that gave 0 bytes: was it the end, not an empty record? After the FIN nothing is added to
+ * the queue, so when it is as long as at the last such call, that one has taken no record.
+ */
+static bool is_at_end(struct ktls *ktls, int fd)
 {
-	for (;;) {
-		union {
-			struct cmsghdr header;
-			char bytes[CMSG_SPACE(sizeof(uint8_t))];
-		} control;
-		struct iovec iov = {.iov_base = data, .iov_len = len};
-		struct msghdr message = {.msg_iov = &iov,
-					 .msg_iovlen = 1,
-					 .msg_control = control.bytes,
-					 .msg_controllen = sizeof(control.bytes)};
-		ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT);
-		int number = errno;
+	struct pollfd pollfd = {.fd = fd, .events = POLLRDHUP};
+	int queued_bytes = 0;
 
-		if (n < 0 && number == EINTR)
+	if (poll(&pollfd, 1, 0) <= 0)
+		return false;
+	if (ioctl(fd, FIONREAD, &queued_bytes) < 0)
+		return true;
+	if (ktls->is_ending && queued_bytes == ktls->ending_bytes)
+		return true;
+	ktls->is_ending = true;
+	ktls->ending_bytes = queued_bytes;
+	return false;
+}
+
+/* Moves data of one record. Returns as ktls_splice(), and -EINVAL at the end, too. */
+static ssize_t splice_record(struct ktls *ktls, int fd, struct pipe *pipe, size_t len)
+{
+	size_t room = pipe_record_room(pipe, len);
+
+	if (room == 0)
+		return -EAGAIN;
+	for (;;) {
+		ssize_t n = pipe_fill(pipe, fd, room);
+		ktls->records++;
+		if (n == -EAGAIN && pipe->used_bytes == 0 && set_watermark(ktls, fd))
 			continue;
-		if (n < 0 && number == EAGAIN) {
-			if (ktls->is_odd)
-				return read_error(ktls, fd, EINVAL);
-			if (set_watermark(ktls, fd))
-				continue;
-			return -EAGAIN;
+		if (n == -EAGAIN)
+			return n;
+		if (n == -EINVAL || (n == 0 && is_at_end(ktls, fd))) {
+			ktls->is_odd = n == -EINVAL;
+			return -EINVAL;
 		}
-		ktls->is_odd = false;
 		if (n < 0)
-			return read_error(ktls, fd, number);
+			return read_error(ktls, fd, (int)-n);
 		got_something(ktls, fd);
-		uint8_t type = record_type(&message);
-		if (n > 0 && type == RECORD_DATA) {
-			ktls->ignored_count = 0;
+		if (n > 0) {
+			ktls->is_ending = false;
+			ktls->ignored_count = ktls->empty_count = 0;
 			return n;
 		}
-		if (n == 0 && type == 0) {
-			ktls->truncated = !ktls->close_notify;
-			return 0;
-		}
-		if (type == RECORD_DATA) /* an empty record: harmless by itself */
-			continue;
-		int result = take_control(ktls, fd, type, data, (size_t)n);
-		if (result <= 0)
-			return result;
+		if (++ktls->empty_count > EMPTY_MAX)
+			return failed(ktls, fd, ALERT_UNEXPECTED_MESSAGE, "too many records without data");
 	}
+}
+
+/* What splice(2) has refused: one control record, or the end. Returns as ktls_read(), -EINTR to go on. */
+static ssize_t read_control(struct ktls *ktls, int fd, void *data, size_t len)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(uint8_t))];
+	} control;
+	struct iovec iov = {.iov_base = data, .iov_len = len};
+	struct msghdr message = {.msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = control.bytes,
+				 .msg_controllen = sizeof(control.bytes)};
+	ssize_t n;
+
+	do
+		n = recvmsg(fd, &message, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	bool is_odd = ktls->is_odd;
+	ktls->is_odd = ktls->is_ending = false;
+	ktls->records++;
+	if (n < 0 && errno == EAGAIN && is_odd)
+		return read_error(ktls, fd, EINVAL);
+	if (n < 0 && errno != EAGAIN)
+		return read_error(ktls, fd, errno);
+	uint8_t type = n < 0 ? 0 : record_type(&message);
+	if (type == 0) {
+		ktls->truncated = !ktls->close_notify;
+		return 0;
+	}
+	got_something(ktls, fd);
+	if (type == RECORD_DATA)
+		return n > 0 ? n : -EINTR;
+	int result = take_control(ktls, fd, type, data, (size_t)n);
+	return result > 0 ? -EINTR : result;
+}
+
+ssize_t ktls_read(struct ktls *ktls, int fd, struct pipe_pool *pipes, void *data, size_t len)
+{
+	struct pipe *pipe = pipe_reader(pipes);
+	ssize_t n;
+
+	if (!pipe)
+		return -ENOMEM;
+	do {
+		n = ktls->is_odd ? -EINVAL : splice_record(ktls, fd, pipe, len);
+		if (n > 0)
+			return pipe_get(pipe, data, (size_t)n) == n ? n : -EIO;
+		if (n == -EINVAL)
+			n = read_control(ktls, fd, data, len);
+	} while (n == -EINTR);
+	return n;
 }
 
 ssize_t ktls_splice(struct ktls *ktls, int fd, struct pipe *pipe, size_t len)
 {
-	if (ktls->is_odd)
-		return -EINVAL;
-	len = pipe_record_room(pipe, len);
-	if (len == 0)
-		return -EAGAIN;
-	ssize_t n = pipe_fill(pipe, fd, len);
-	if (n == -EAGAIN && pipe->used_bytes == 0 && set_watermark(ktls, fd))
-		n = pipe_fill(pipe, fd, len);
-	if (n > 0) {
-		got_something(ktls, fd);
-		ktls->ignored_count = 0;
-		return n;
-	}
-	/* Also 0: on some kernels a close_notify in front of the FIN looks like that. */
-	if (n == 0 || n == -EINVAL) {
-		ktls->is_odd = n == -EINVAL;
-		return -EINVAL;
-	}
-	return n == -EAGAIN ? n : read_error(ktls, fd, (int)-n);
+	return ktls->is_odd ? -EINVAL : splice_record(ktls, fd, pipe, len);
 }

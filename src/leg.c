@@ -4,8 +4,12 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* What a turn moves; less costs throughput. */
+#define UNSENT_MAX_BYTES (512 * 1024)
 
 void leg_init(struct leg *leg)
 {
@@ -17,11 +21,14 @@ void leg_open(struct leg *leg, int fd, struct tls *tls, bool is_unix)
 	*leg = (struct leg){.fd = fd, .tls = tls, .is_unix = is_unix};
 }
 
-int leg_arm(struct leg *leg)
+int leg_arm(struct leg *leg, struct pipe_pool *pipes)
 {
 	if (!leg->tls)
 		return 0;
 	int result = tls_arm(leg->tls, &leg->ktls);
+	leg->pipes = pipes;
+	if (result == 0 && leg->ktls.receives && !pipe_reader(pipes)) /* reads find it there, then */
+		result = -ENOMEM;
 	if (result == 0 && leg->ktls.sends && leg->ktls.receives) {
 		tls_conn_free(leg->tls);
 		leg->tls = NULL;
@@ -61,6 +68,13 @@ void leg_keep_alive(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 }
 
+void leg_limit_unsent(int fd)
+{
+	const int bytes = UNSENT_MAX_BYTES;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
+
 void leg_close(struct leg *leg)
 {
 	tls_conn_free(leg->tls);
@@ -95,12 +109,14 @@ ssize_t leg_read(struct leg *leg, void *data, size_t len)
 	if (leg->in_ended)
 		return 0;
 	if (leg->ktls.receives) {
-		n = ktls_read(&leg->ktls, leg->fd, data, len);
+		n = ktls_read(&leg->ktls, leg->fd, leg->pipes, data, len);
 	} else if (leg->tls) {
+		leg->plain_reads++;
 		n = tls_read(leg->tls, data, len);
 	} else if (leg->socket_empty) {
 		return -EAGAIN;
 	} else {
+		leg->plain_reads++;
 		do
 			n = recv(leg->fd, data, len, 0);
 		while (n < 0 && errno == EINTR);
@@ -120,6 +136,7 @@ ssize_t leg_splice(struct leg *leg, struct pipe *pipe, size_t len)
 		return 0;
 	if (leg->ktls.receives)
 		return ktls_splice(&leg->ktls, leg->fd, pipe, len);
+	leg->plain_reads++;
 	ssize_t n = pipe_fill(pipe, leg->fd, len);
 	if (n == -ECONNRESET && leg->is_unix)
 		n = 0;
@@ -133,21 +150,37 @@ bool leg_has_pending(const struct leg *leg)
 	return leg_reads_by(leg) == LEG_TLS && tls_has_pending(leg->tls);
 }
 
+/* What a try to write has given. The second time that it was nothing, poll(2) is asked why. */
+static ssize_t written(struct leg *leg, ssize_t result)
+{
+	struct pollfd pollfd = {.fd = leg->fd, .events = POLLOUT};
+	bool blocked = result == -EAGAIN;
+
+	leg->is_starved = blocked && leg->is_blocked && poll(&pollfd, 1, 0) == 1 && pollfd.revents == POLLOUT;
+	leg->is_blocked = blocked;
+	return result;
+}
+
 ssize_t leg_write(struct leg *leg, const void *data, size_t len)
 {
 	ssize_t n;
 
 	if (leg_writes_by(leg) == LEG_TLS)
-		return tls_write(leg->tls, data, len);
+		return written(leg, tls_write(leg->tls, data, len));
 	do
 		n = send(leg->fd, data, len, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	return written(leg, n < 0 ? -errno : n);
+}
+
+ssize_t leg_drain(struct leg *leg, struct pipe *pipe, int more)
+{
+	return written(leg, pipe_drain(pipe, leg->fd, more));
 }
 
 int leg_flush(struct leg *leg)
 {
-	return leg_writes_by(leg) == LEG_TLS ? tls_flush(leg->tls) : 0;
+	return leg_writes_by(leg) == LEG_TLS ? (int)written(leg, tls_flush(leg->tls)) : 0;
 }
 
 int leg_end(struct leg *leg)
@@ -156,10 +189,10 @@ int leg_end(struct leg *leg)
 
 	switch (leg_writes_by(leg)) {
 	case LEG_TLS:
-		result = tls_end(leg->tls);
+		result = (int)written(leg, tls_end(leg->tls));
 		break;
 	case LEG_KTLS:
-		result = leg->out_ended ? 0 : ktls_close_notify(leg->fd);
+		result = leg->out_ended ? 0 : (int)written(leg, ktls_close_notify(leg->fd));
 		if (result == -EAGAIN) /* it is not on its way yet */
 			return result;
 		break;
@@ -186,16 +219,18 @@ int leg_discard(struct leg *leg, size_t limit)
 	while (limit > 0) {
 		size_t len = limit < sizeof(scratch) ? limit : sizeof(scratch);
 		ssize_t n;
+		unsigned before = leg_reads(leg);
 		if (leg->ktls.receives) { /* recv(2) would stop at a control record */
-			n = ktls_read(&leg->ktls, leg->fd, scratch, len);
+			n = ktls_read(&leg->ktls, leg->fd, leg->pipes, scratch, len);
 		} else {
+			leg->plain_reads++;
 			n = recv(leg->fd, scratch, len, leg->is_unix ? 0 : MSG_TRUNC);
 			n = n < 0 ? -errno : n;
 		}
 		if (n == 0 || (n < 0 && n != -EINTR))
 			return (int)n;
-		if (n > 0)
-			limit -= (size_t)n;
+		size_t cost = leg_cost(leg, before, n > 0 ? (size_t)n : 0);
+		limit -= cost < limit ? cost : limit;
 	}
 	return -EAGAIN;
 }

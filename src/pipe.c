@@ -29,19 +29,17 @@ void pipe_pool_fini(struct pipe_pool *pool)
 		SLIST_REMOVE_HEAD(&pool->free, link);
 		pipe_free(pipe);
 	}
+	if (pool->reader)
+		pipe_free(pool->reader);
+	pool->reader = NULL;
 }
 
-struct pipe *pipe_take(struct pipe_pool *pool)
+static struct pipe *pipe_new(void)
 {
-	struct pipe *pipe = SLIST_FIRST(&pool->free);
+	struct pipe *pipe = calloc(1, sizeof(*pipe));
+	long page_bytes = sysconf(_SC_PAGESIZE);
 	int fds[2];
 
-	if (pipe) {
-		SLIST_REMOVE_HEAD(&pool->free, link);
-		pool->free_count--;
-		return pipe;
-	}
-	pipe = calloc(1, sizeof(*pipe));
 	if (!pipe)
 		return NULL;
 	if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0) {
@@ -49,11 +47,37 @@ struct pipe *pipe_take(struct pipe_pool *pool)
 		return NULL;
 	}
 	(void)fcntl(fds[1], F_SETPIPE_SZ, (int)PIPE_BYTES); /* refused: the default of 64 KiB works too */
-	int size = fcntl(fds[1], F_GETPIPE_SZ);
-	pipe->slots = size > 0 ? (size_t)size / PAGE_BYTES : 1;
+	int capacity_bytes = fcntl(fds[1], F_GETPIPE_SZ);
 	pipe->read_fd = fds[0];
 	pipe->write_fd = fds[1];
+	pipe->slots = capacity_bytes > 0 && page_bytes > 0 ? (size_t)capacity_bytes / (size_t)page_bytes : 0;
+	if (pipe->slots < 2) { /* of no use */
+		pipe_free(pipe);
+		return NULL;
+	}
 	return pipe;
+}
+
+struct pipe *pipe_take(struct pipe_pool *pool)
+{
+	struct pipe *pipe = SLIST_FIRST(&pool->free);
+
+	if (!pipe)
+		return pipe_new();
+	SLIST_REMOVE_HEAD(&pool->free, link);
+	pool->free_count--;
+	return pipe;
+}
+
+struct pipe *pipe_reader(struct pipe_pool *pool)
+{
+	if (pool->reader && pool->reader->used_bytes > 0) { /* a read of it failed: no byte may stay */
+		pipe_free(pool->reader);
+		pool->reader = NULL;
+	}
+	if (!pool->reader)
+		pool->reader = pipe_new();
+	return pool->reader;
 }
 
 void pipe_give(struct pipe_pool *pool, struct pipe **pipe)
@@ -69,6 +93,13 @@ void pipe_give(struct pipe_pool *pool, struct pipe **pipe)
 	}
 	SLIST_INSERT_HEAD(&pool->free, given, link);
 	pool->free_count++;
+}
+
+static void took(struct pipe *pipe, size_t len)
+{
+	pipe->used_bytes -= len;
+	if (pipe->used_bytes == 0)
+		pipe->used_slots = 0;
 }
 
 ssize_t pipe_fill(struct pipe *pipe, int fd, size_t len)
@@ -89,11 +120,22 @@ ssize_t pipe_fill(struct pipe *pipe, int fd, size_t len)
 size_t pipe_record_room(const struct pipe *pipe, size_t len)
 {
 	size_t free_slots = pipe->slots > pipe->used_slots ? pipe->slots - pipe->used_slots : 0;
-	size_t room = free_slots > 1	      ? (free_slots - 1) * PAGE_BYTES
-		      : pipe->used_bytes == 0 ? PAGE_BYTES / 2
-					      : 0;
+	size_t room = free_slots > 1 ? (free_slots - 1) * PAGE_BYTES : 0;
 
 	return len < room ? len : room;
+}
+
+ssize_t pipe_get(struct pipe *pipe, void *data, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = read(pipe->read_fd, data, len);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	took(pipe, (size_t)n);
+	return n;
 }
 
 int pipe_put(struct pipe *pipe, const void *data, size_t len)
@@ -124,8 +166,6 @@ ssize_t pipe_drain(struct pipe *pipe, int fd, int more)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	pipe->used_bytes -= (size_t)n;
-	if (pipe->used_bytes == 0)
-		pipe->used_slots = 0;
+	took(pipe, (size_t)n);
 	return n;
 }

@@ -34,8 +34,6 @@
 #define SPLICE_CHUNK_MIN_BYTES ((uint64_t)8192)
 /* The end of a chunk, the next size line and a little data, which all travel with the size line. */
 #define FRAMING_BYTES ((size_t)32)
-/* What a read costs beside its bytes, in bytes that could be moved in that time. */
-#define READ_COST_BYTES ((size_t)512)
 
 static const char *const mover_names[] = {"tls", "copy", "splice", "ktls-copy", "ktls-splice"};
 static_assert(ARRAY_SIZE(mover_names) == RELAY_MOVER_COUNT, "one name a mover");
@@ -128,7 +126,7 @@ static enum relay_result drain(struct relay *relay, const struct relay_pools *po
 	while (relay->pipe && relay->pipe->used_bytes > 0) {
 		/* No SPLICE_F_MORE: the kernel would withhold the tail for 200 ms whenever the sender pauses.
 		 */
-		n = pipe_drain(relay->pipe, relay->to->fd, 0);
+		n = leg_drain(relay->to, relay->pipe, 0);
 		if (n < 0)
 			goto blocked;
 	}
@@ -169,9 +167,9 @@ static enum relay_result no_bytes(struct relay *relay, ssize_t n)
 
 /* A read costs something even when it gives one byte: a peer with tiny records must not hold up the others.
  */
-static void charge(size_t *budget, size_t len)
+static void charge(size_t *budget, const struct leg *leg, unsigned reads_before, size_t len)
 {
-	size_t cost = len + READ_COST_BYTES;
+	size_t cost = leg_cost(leg, reads_before, len);
 
 	*budget -= cost < *budget ? cost : *budget;
 }
@@ -211,13 +209,14 @@ static enum relay_result fill_buf(struct relay *relay, const struct relay_pools 
 		size_t limit = read_limit(relay, *budget);
 		if (limit == 0)
 			break;
+		unsigned reads = leg_reads(relay->from);
 		ssize_t n = read_some(relay, limit);
 		if (n <= 0) {
 			result = no_bytes(relay, n);
 			break;
 		}
 		relay->buf->end += (size_t)n;
-		charge(budget, (size_t)n);
+		charge(budget, relay->from, reads, (size_t)n);
 		walk(relay, (size_t)n);
 	}
 	if (buf_used(relay->buf) == 0) {
@@ -298,10 +297,11 @@ static enum relay_result fill_pipe(struct relay *relay, const struct relay_pools
 		return fill_buf(relay, pools, budget);
 	do {
 		bool framing = chunked && body_blind_bytes(&relay->body) < SPLICE_CHUNK_MIN_BYTES / 4;
+		unsigned reads = leg_reads(relay->from);
 		n = framing ? read_framing(relay, pools) : splice_data(relay, *budget);
 		if (n <= 0)
 			break;
-		charge(budget, (size_t)n);
+		charge(budget, relay->from, reads, (size_t)n);
 		uint64_t blind = body_blind_bytes(&relay->body);
 		if (framing && blind > 0 && blind < SPLICE_CHUNK_MIN_BYTES / 4)
 			relay->long_chunks = goes_on = false; /* copying is cheaper then */

@@ -25,6 +25,8 @@
 #define REST_MS 5000
 /* How soon a half-closed client's reset is noticed; nothing but a look at the socket tells. */
 #define PROBE_MS 2000
+/* Between two tries to write when there is no memory for TCP. */
+#define STARVED_MS 20
 
 static void accepted(struct event_source *source, int fd_or_errno)
 {
@@ -152,6 +154,7 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 	    [TIMER_IDLE] = config->idle_timeout_ms,
 	    [TIMER_CONNECT] = config->connect_timeout_ms,
 	    [TIMER_LINGER] = LINGER_MS,
+	    [TIMER_STARVED] = STARVED_MS,
 	};
 	int result = 0;
 

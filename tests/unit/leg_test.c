@@ -183,28 +183,69 @@ Test(leg, abort_of_a_unix_socket_closes_it)
 	close(peer);
 }
 
+/* A full socket is not a starved one: poll(2) says so as well. */
+Test(leg, a_full_socket_waits_for_its_event)
+{
+	for (int tcp = 0; tcp < 2; tcp++) {
+		struct leg leg;
+		int peer = open_leg(&leg, tcp);
+		ssize_t n;
+
+		while ((n = leg_write(&leg, bytes, sizeof(bytes))) > 0)
+			;
+		cr_assert_eq(n, -EAGAIN);
+		cr_assert_not(leg_is_starved(&leg));
+		cr_assert_eq(leg_write(&leg, bytes, 1), -EAGAIN);
+		cr_assert_not(leg_is_starved(&leg));
+		leg_close(&leg);
+		close(peer);
+	}
+}
+
 /* ---- discard ---- */
 
+/* A read counts more than its bytes, so the last bytes of a limit are not read. */
 Test(leg, discard_has_a_limit)
 {
 	static const size_t limits[] = {1, 1000, 16384, 16385, 50000};
+	static const size_t taken[] = {1, 1000, 16384, 16384, 50000 - 2 * LEG_READ_COST_BYTES};
 
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(limits); i++) {
 		bool tcp = i % 2;
-		size_t limit = limits[i / 2];
+		size_t gone = taken[i / 2];
 		struct leg leg;
 		int peer = open_leg(&leg, tcp);
 
 		net_fill(bytes, 0, sizeof(bytes));
 		net_send(peer, bytes, sizeof(bytes));
 		cr_assert(net_wait(leg.fd, POLLIN, NET_PATIENCE_MS));
-		cr_assert_eq(leg_discard(&leg, limit), -EAGAIN);
-		cr_assert_eq(net_recv(leg.fd, bytes, sizeof(bytes) - limit, NET_PATIENCE_MS),
-			     sizeof(bytes) - limit, "%zu", limit);
-		cr_assert(net_is(bytes, limit, sizeof(bytes) - limit), "%zu", limit);
+		cr_assert_eq(leg_discard(&leg, limits[i / 2]), -EAGAIN);
+		cr_assert_eq(net_recv(leg.fd, bytes, sizeof(bytes) - gone, NET_PATIENCE_MS),
+			     sizeof(bytes) - gone, "%zu", gone);
+		cr_assert(net_is(bytes, gone, sizeof(bytes) - gone), "%zu", gone);
 		leg_close(&leg);
 		close(peer);
 	}
+}
+
+/* However small the reads are, a call ends soon. */
+Test(leg, discard_counts_reads)
+{
+	struct leg leg;
+	int peer = open_leg(&leg, false);
+
+	leg_turn(&leg);
+	cr_assert_not(leg_had_its_turn(&leg));
+	for (unsigned i = 0; i < LEG_TURN_READS; i++) {
+		cr_assert_not(leg_had_its_turn(&leg));
+		net_send(peer, "a", 1);
+		cr_assert_eq(leg_discard(&leg, 1), -EAGAIN);
+	}
+	cr_assert(leg_had_its_turn(&leg));
+	leg_turn(&leg);
+	cr_assert_not(leg_had_its_turn(&leg));
+	leg_close(&leg);
+	close(peer);
 }
 
 Test(leg, discard_until_the_end)

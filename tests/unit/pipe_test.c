@@ -38,6 +38,35 @@ Test(pipe, comes_and_goes)
 	cr_assert_eq(net_open_fds(), fds);
 }
 
+Test(pipe, the_reader_stays)
+{
+	struct pipe_pool pool;
+	unsigned fds = net_open_fds();
+
+	pipe_pool_init(&pool, 0);
+	struct pipe *reader = pipe_reader(&pool);
+	cr_assert_not_null(reader);
+	cr_assert_geq(reader->slots, 2);
+	cr_assert_eq(pipe_reader(&pool), reader);
+	cr_assert_eq(net_open_fds(), fds + 2);
+	cr_assert_eq(pipe_put(reader, "hello", 5), 0);
+	cr_assert_gt(reader->used_slots, 0);
+	cr_assert_eq(pipe_get(reader, got, 3), 3);
+	cr_assert_eq(pipe_get(reader, got + 3, 10), 2);
+	cr_assert_eq(memcmp(got, "hello", 5), 0);
+	cr_assert_eq(reader->used_slots, 0);
+	cr_assert_eq(pipe_get(reader, got, 1), -EAGAIN);
+
+	/* What one connection has left in it no other one may get. */
+	cr_assert_eq(pipe_put(reader, "rest", 4), 0);
+	reader = pipe_reader(&pool);
+	cr_assert_not_null(reader);
+	cr_assert_eq(pipe_get(reader, got, 10), -EAGAIN);
+	cr_assert_eq(net_open_fds(), fds + 2);
+	pipe_pool_fini(&pool);
+	cr_assert_eq(net_open_fds(), fds);
+}
+
 Test(pipe, the_pool_has_a_limit)
 {
 	struct pipe_pool pool;

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "engine.h"
+#include "record.h"
 
 /* One request being served. */
 struct script {
@@ -125,6 +126,32 @@ static bool serve_middle(const struct script *script, struct body_out *out)
 	return false;
 }
 
+/* Half of an answer and records without data, until they are taken no more. */
+static void serve_empty(const struct script *script, uint64_t bytes, uint64_t count)
+{
+	struct record_writer writer;
+	char text[200], data[10000];
+	int result = record_init(&writer, script->peer);
+
+	/* OpenSSL has written the tickets with these keys already. */
+	writer.sequence = SSL_get_num_tickets(script->peer->ssl);
+	int len =
+	    snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: %" PRIu64 "\r\n\r\n", bytes);
+	if (result == 0)
+		result = record_send_by(&writer, script->peer, RECORD_DATA, text, (size_t)len, 0,
+					script->deadline_ms);
+	for (uint64_t done = 0; result == 0 && done < bytes / 2; done += sizeof(data)) {
+		size_t n = bytes / 2 - done < sizeof(data) ? (size_t)(bytes / 2 - done) : sizeof(data);
+		pattern_fill(script->seed + 1, done, data, n);
+		result = record_send_by(&writer, script->peer, RECORD_DATA, data, n, 0, script->deadline_ms);
+	}
+	for (uint64_t i = 0; result == 0 && i < count; i++)
+		result = record_send_by(&writer, script->peer, RECORD_DATA, NULL, 0, 0, script->deadline_ms);
+	while (result == 0 && peer_get_by(script->peer, data, sizeof(data), script->deadline_ms) > 0)
+		;
+	script->peer->out_ended = true; /* no close_notify */
+}
+
 static bool serve_download(const struct script *script)
 {
 	enum framing framing = (enum framing)head_query(script->head, "how", FRAMING_LENGTH);
@@ -133,6 +160,13 @@ static bool serve_download(const struct script *script)
 	struct body_out out;
 	struct transfer transfer = {.out = &out, .records = {&step, step > 0}, .moved = moved(script)};
 
+	uint64_t empty = head_query(script->head, "empty", 0);
+
+	if (empty > 0 && script->peer->ssl) {
+		serve_empty(script, bytes, empty);
+		report(script, NULL);
+		return false;
+	}
 	body_out_init(&out, framing, script->seed + 1, bytes);
 	if (!send_answer_head(script, framing, bytes))
 		return false;

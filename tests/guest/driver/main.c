@@ -250,6 +250,7 @@ int main(int argc, char **argv)
 	cases_control(&list);
 	cases_garbage(&list);
 	cases_stall(&list);
+	cases_flood(&list);
 	cases_engine(&list);
 	cases_idle(&list);
 	for (size_t i = 0; i < list.count; i++) {

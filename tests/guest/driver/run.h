@@ -114,6 +114,7 @@ void cases_cut(struct test_list *list);
 void cases_control(struct test_list *list);
 void cases_garbage(struct test_list *list);
 void cases_stall(struct test_list *list);
+void cases_flood(struct test_list *list);
 void cases_idle(struct test_list *list);
 void cases_engine(struct test_list *list);
 
