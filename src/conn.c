@@ -386,6 +386,8 @@ static enum conn_step state_arm(struct conn *c)
 		counter_add(&c->env->counters, COUNTER_KERNEL_RECEIVES, 1);
 	if (c->client.tls)
 		tls_expect_secrets(c->client.tls, true);
+	relay_init(&c->up, &c->client, &c->engine); /* the record of a refusal, too, tells who carried it */
+	relay_init(&c->down, &c->engine, &c->client);
 	deadline(c, TIMER_HEAD);
 	c->state = CONN_HEAD;
 	return NEXT;

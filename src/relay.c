@@ -57,6 +57,7 @@ static enum relay_mover mover_of(const struct relay *relay, bool splices)
 void relay_init(struct relay *relay, struct leg *from, struct leg *to)
 {
 	*relay = (struct relay){.from = from, .to = to};
+	relay->mover = mover_of(relay, false);
 }
 
 void relay_fini(struct relay *relay, const struct relay_pools *pools)
@@ -74,7 +75,6 @@ void relay_start(struct relay *relay, const struct relay_pools *pools, struct bu
 	relay_init(relay, relay->from, relay->to);
 	relay->buf = buf;
 	relay->head_bytes = buf_used(buf);
-	relay->mover = mover_of(relay, false);
 	body_init(&relay->body, framing, content_length);
 	relay->body_ended = body_is_done(&relay->body);
 }

@@ -129,7 +129,8 @@ static void wrong_token(struct run *run)
 	int result =
 	    peer_put_by(client, text, strlen(text), PEER_RECORD_MAX_BYTES, run_deadline(run, PROMPTLY_MS));
 	if (run_expect(run, result == 0, "cannot send: %s", strerror(-result)) &&
-	    run_answer(run, client, &head, 401) && run_closes(run, client, "a 401"))
+	    run_answer(run, client, &head, 401) && run_closes(run, client, "a 401") &&
+	    run_carried(run, client, 0, UINT64_MAX, false))
 		run_expect(run, client->ending == ENDING_CLEAN, "the 401 ends with: %s",
 			   ending_name(client->ending));
 }
