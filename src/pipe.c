@@ -112,8 +112,10 @@ ssize_t pipe_fill(struct pipe *pipe, int fd, size_t len)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	pipe->used_bytes += (size_t)n;
-	pipe->used_slots += (size_t)n / PAGE_BYTES + 2;
+	if (n > 0) {
+		pipe->used_bytes += (size_t)n;
+		pipe->used_slots += (size_t)n / PAGE_BYTES + 2;
+	}
 	return n;
 }
 

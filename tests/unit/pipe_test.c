@@ -67,6 +67,47 @@ Test(pipe, the_reader_stays)
 	cr_assert_eq(net_open_fds(), fds);
 }
 
+/* Each connection ends once; that must not use the reader up. */
+Test(pipe, what_gives_nothing_takes_no_room)
+{
+	struct pipe_pool pool;
+	int fds[2];
+
+	pipe_pool_init(&pool, 0);
+	struct pipe *reader = pipe_reader(&pool);
+	cr_assert_not_null(reader);
+	net_unix_pair(fds);
+	close(fds[1]);
+	size_t room = pipe_record_room(reader, SIZE_MAX);
+	cr_assert_gt(room, 0);
+	for (int i = 0; i < 1000; i++)
+		cr_assert_eq(pipe_fill(reader, fds[0], 100), 0);
+	cr_assert_eq(pipe_record_room(reader, SIZE_MAX), room);
+	close(fds[0]);
+	pipe_pool_fini(&pool);
+}
+
+/* A slot for each page that is asked for, whatever is in the pipe already. */
+Test(pipe, record_room_leaves_a_slot_for_each_page)
+{
+	struct pipe_pool pool;
+
+	pipe_pool_init(&pool, 0);
+	struct pipe *pipe = pipe_take(&pool);
+	cr_assert_not_null(pipe);
+	cr_assert_eq(pipe_record_room(pipe, 100), 100);
+	size_t slots = pipe->slots, puts = 0;
+	for (size_t room; (room = pipe_record_room(pipe, SIZE_MAX)) > 0; puts++) {
+		cr_assert_leq(room / 4096 + 1 + pipe->used_slots, slots);
+		cr_assert_eq(pipe_put(pipe, "x", 1), 0, "it has room, it said");
+	}
+	cr_assert_gt(puts, 1);
+	cr_assert_eq(pipe_get(pipe, got, sizeof(got)), (ssize_t)puts);
+	cr_assert_gt(pipe_record_room(pipe, 100), 0, "read out, it has room again");
+	pipe_give(&pool, &pipe);
+	pipe_pool_fini(&pool);
+}
+
 Test(pipe, the_pool_has_a_limit)
 {
 	struct pipe_pool pool;
