@@ -14,6 +14,7 @@
 #define ROUNDS		8
 #define UPLOAD_BYTES	20000
 #define SLOW_HEAD_BYTES 400
+#define MANY_ENDS	100
 
 static void small_request(char *out, size_t cap, uint64_t seed, uint64_t bytes)
 {
@@ -100,6 +101,25 @@ static void body_then_head(struct run *run)
 		end_idle(run, client);
 }
 
+/* Clients that come and go, in either way, cost those who come later nothing. */
+static void many_ends(struct run *run)
+{
+	for (unsigned round = 0; round < MANY_ENDS && !run->failed; round++) {
+		struct peer *client = run_client(run, 0);
+		if (!client)
+			return;
+		if (round % 4 == 0)
+			(void)peer_end_by(client, run_deadline(run, PROMPTLY_MS));
+		peer_free(client);
+		run->clients_count--;
+	}
+	struct peer *client = run_client(run, 0);
+	char request[200];
+	small_request(request, sizeof(request), 5, SMALL_BYTES);
+	if (client && run_ask(run, client, request, NULL) && small_answer(run, client, 5, SMALL_BYTES))
+		end_idle(run, client);
+}
+
 /* Each byte of the head is a record, and a segment. */
 static void slow_head(struct run *run)
 {
@@ -170,6 +190,8 @@ void cases_message(struct test_list *list)
 			continue;
 		test.run = slow_head;
 		test_add(list, test, "message-slow-head/%s", name);
+		test.run = many_ends;
+		test_add(list, test, "message-many-ends/%s", name);
 		test.run = wrong_token;
 		test_add(list, test, "message-wrong-token/%s", name);
 		test.run = silent;
