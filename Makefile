@@ -90,11 +90,12 @@ unit: $(UNIT_BIN)
 
 $B/headgate.8: src/headgate.8.in $B/headgate
 	$(call say,MAN,$@)
-	$(Q)for c in serve connect token explain; do $B/headgate man-options $$c >$B/options-$$c.mdoc || exit 1; done
+	$(Q)for c in serve connect token explain health; do $B/headgate man-options $$c >$B/options-$$c.mdoc || exit 1; done
 	$(Q)sed -e '/@OPTIONS serve@/{r $B/options-serve.mdoc' -e 'd}' \
 		-e '/@OPTIONS connect@/{r $B/options-connect.mdoc' -e 'd}' \
 		-e '/@OPTIONS token@/{r $B/options-token.mdoc' -e 'd}' \
-		-e '/@OPTIONS explain@/{r $B/options-explain.mdoc' -e 'd}' src/headgate.8.in >$@
+		-e '/@OPTIONS explain@/{r $B/options-explain.mdoc' -e 'd}' \
+		-e '/@OPTIONS health@/{r $B/options-health.mdoc' -e 'd}' src/headgate.8.in >$@
 
 man: $B/headgate.8
 

@@ -14,5 +14,6 @@ int cmd_connect(int argc, char **argv);
 int cmd_token(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_health(int argc, char **argv);
 
 #endif

@@ -37,6 +37,7 @@ enum config_command {
 	CONFIG_TOKEN,
 	CONFIG_EXPLAIN,
 	CONFIG_CHECK,
+	CONFIG_HEALTH,
 	CONFIG_COMMAND_COUNT,
 };
 
@@ -113,6 +114,7 @@ struct config {
 	const char *token; /* --token: a name */
 	bool roles;	   /* --roles */
 	bool from_env;	   /* --from-env */
+	bool ready;	   /* --ready, of health */
 
 	const char *arguments[CONFIG_ARGUMENTS_MAX]; /* what was no option; borrowed from argv */
 	size_t arguments_count;

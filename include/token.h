@@ -130,6 +130,9 @@ bool token_from_fields(struct span token_field, struct span authorization, char 
 /* Makes a new secret, `hg_<8 hex>_<64 hex>`: 256 random bits. 0 or -EIO. The caller wipes it. */
 int token_generate(char secret[TOKEN_GENERATED_BYTES]) MUST_USE;
 
+/* Why no request could ever present this secret, or NULL. Nothing of the secret is in the text. */
+const char *token_secret_problem(struct span secret);
+
 /* Letters, digits, '.', '-', '_'; starts with a letter or digit; 1 to TOKEN_NAME_MAX. Names of roles, too. */
 bool token_name_ok(struct span name);
 

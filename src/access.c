@@ -115,19 +115,26 @@ int access_load(struct access *access, const struct config *config, const char *
 	*access = (struct access){.config = config};
 	if (new_token)
 		new_token[0] = '\0';
+	/* Marked before it is read, so that a change in between is seen. */
+	if (config->tokens_file || config_needs_state(config)) {
+		result = path_join(access->tokens_path, config->tokens_file, state_dir, "tokens", error,
+				   error_cap);
+		if (result < 0)
+			return result;
+		file_watch_mark(&access->tokens_watch, access->tokens_path);
+	}
 	result = state_tokens_load(&tokens, config, state_dir, access->tokens_path,
 				   sizeof(access->tokens_path), error, error_cap);
 	first = result > 0;
 	if (first && new_token) {
 		result = state_tokens_create(access->tokens_path, new_token, error, error_cap);
+		file_watch_mark(&access->tokens_watch, access->tokens_path);
 		/* Another one that started at the same time was first: its token it is. */
 		if (result == 0 || result == -EEXIST)
 			result = state_tokens_read(access->tokens_path, &tokens, error, error_cap);
 	}
 	if (result < 0)
 		goto failed;
-	if (access->tokens_path[0])
-		file_watch_mark(&access->tokens_watch, access->tokens_path);
 	keep_original(access, &tokens);
 	result = find_policy(access, state_dir, error, error_cap);
 	if (result < 0)

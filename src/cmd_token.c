@@ -32,6 +32,7 @@ struct tokens {
 	char path[PATH_MAX];
 	const char *name; /* borrowed from argv; NULL where none is asked for */
 	struct token made;
+	bool dropped; /* rotate: a secret from before the last one was still good */
 	char secret[TOKEN_GENERATED_BYTES];
 	char error[1024];
 };
@@ -160,6 +161,7 @@ static int renew(void *context, bool exists, struct token *token, char *error, s
 
 	if (!exists)
 		return missing(tokens, error, error_cap);
+	tokens->dropped = token->previous_until_s > now_s;
 	memcpy(token->previous, token->digest, sizeof(token->previous));
 	token->previous_until_s = overlap_s ? now_s + overlap_s : 0;
 	if (state_token_make(token, tokens->secret) < 0) {
@@ -200,6 +202,9 @@ static void print_secret(const struct tokens *tokens)
 		fprintf(words, "The secret before stays good until %s; what was opened with it ends then.\n",
 			until);
 	}
+	if (tokens->dropped)
+		fputs("The one before that was still good from the last rotation; it has ended now.\n",
+		      words);
 	if (person)
 		printf("docker CLI, 27.1 or later:  export DOCKER_CUSTOM_HEADERS=token=SECRET\n"
 		       "curl:                       -H 'token: SECRET'\n"
@@ -303,6 +308,17 @@ static void print_one(const struct token *token)
 
 /* ---- the commands ---- */
 
+/* serve makes the directory, with the CA that clients need. */
+static int bad_place(struct tokens *tokens)
+{
+	bad(tokens,
+	    "%s: there is no such directory; start 'headgate serve' once, which makes it, or give --state "
+	    "DIR "
+	    "or --tokens FILE",
+	    tokens->path);
+	return -ENOENT;
+}
+
 static int do_create(struct tokens *tokens)
 {
 	int64_t now_s = time(NULL);
@@ -314,6 +330,8 @@ static int do_create(struct tokens *tokens)
 	if (result >= 0)
 		result = state_tokens_change(tokens->path, tokens->name, make, tokens, tokens->error,
 					     sizeof(tokens->error));
+	if (result == -ENOENT)
+		return bad_place(tokens);
 	if (result >= 0)
 		print_secret(tokens);
 	return result;

@@ -32,11 +32,12 @@ enum {
 	CONNECT = CONFIG_BIT(CONFIG_CONNECT),
 	TOKEN = CONFIG_BIT(CONFIG_TOKEN),
 	EXPLAIN = CONFIG_BIT(CONFIG_EXPLAIN),
+	HEALTH = CONFIG_BIT(CONFIG_HEALTH),
 };
 
 static const char *const command_names[] = {
     [CONFIG_SERVE] = "serve",	  [CONFIG_CONNECT] = "connect", [CONFIG_TOKEN] = "token",
-    [CONFIG_EXPLAIN] = "explain", [CONFIG_CHECK] = "check",
+    [CONFIG_EXPLAIN] = "explain", [CONFIG_CHECK] = "check",	[CONFIG_HEALTH] = "health",
 };
 
 /* Rows of one group stand together; help prints the group's title before the first. */
@@ -49,7 +50,10 @@ static const struct config_option all_options[] = {
 	 .help = "clients served at the same time; more have to wait", .min = 1, .max = 1048576, .commands = SERVE | CONNECT},
 	{"admin", "ADDRESS", CONFIG_VALUE_ADMIN, FIELD(admin), "Listening", NULL,
 	 .help = "where to answer GET /health, /ready and /metrics without a token: tcp://HOST:PORT or unix:///PATH "
-	 "(default: nowhere)", .commands = SERVE | CONNECT},
+	 "(default: nowhere)", .commands = SERVE | CONNECT | HEALTH},
+	{"ready", NULL, CONFIG_VALUE_FLAG, FIELD(ready), "Listening", NULL,
+	 .help = "asks whether it takes clients and the engine can be reached, not only whether it runs",
+	 .commands = HEALTH},
 
 	{"engine", "ADDRESS", CONFIG_VALUE_ENGINE, FIELD(engine), "Docker Engine",
 	 "unix:///var/run/docker.sock",

@@ -179,11 +179,26 @@ static void help_explain(FILE *out)
 	print_row(out, "2", "the question or a file is wrong", NULL);
 }
 
+static void help_health(FILE *out)
+{
+	fputs("Usage: headgate health [--ready] --admin ADDRESS\n\n", out);
+	print_paragraph(
+	    out,
+	    "Asks the headgate that runs with the same --admin (or HEADGATE_ADMIN) for its health: for "
+	    "HEALTHCHECK and the like. Prints the answer.",
+	    0);
+	print_options(out, CONFIG_HEALTH);
+	fputs("Exit code\n", out);
+	print_row(out, "0", "all is well", NULL);
+	print_row(out, "1", "it is not, or nobody answers within three seconds", NULL);
+	print_row(out, "2", "an option is wrong or missing", NULL);
+}
+
 void config_help(FILE *out, enum config_command command)
 {
 	static void (*const helps[])(FILE *) = {
 	    [CONFIG_SERVE] = help_serve,     [CONFIG_CONNECT] = help_connect, [CONFIG_TOKEN] = help_token,
-	    [CONFIG_EXPLAIN] = help_explain, [CONFIG_CHECK] = help_check,
+	    [CONFIG_EXPLAIN] = help_explain, [CONFIG_CHECK] = help_check,     [CONFIG_HEALTH] = help_health,
 	};
 
 	helps[command](out);

@@ -25,6 +25,7 @@ static const struct command commands[] = {
     {"token", "makes, lists, rotates and revokes tokens", cmd_token},
     {"explain", "whether a token or role may do something, and which rule decides", cmd_explain},
     {"check", "what serve would find on this host, and what to do about it", cmd_check},
+    {"health", "asks the one that runs whether it is well", cmd_health},
     {"man-options", "the options of a command as manual page source (for the build)", cmd_man},
 };
 
@@ -37,7 +38,8 @@ static int cmd_man(int argc, char **argv)
 	} names[] = {{"serve", CONFIG_SERVE},
 		     {"connect", CONFIG_CONNECT},
 		     {"token", CONFIG_TOKEN},
-		     {"explain", CONFIG_EXPLAIN}};
+		     {"explain", CONFIG_EXPLAIN},
+		     {"health", CONFIG_HEALTH}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (argc != 2 || strcmp(argv[1], names[i].name) != 0)

@@ -2,6 +2,7 @@
 /* policy_print.c: roles, for `headgate explain`. A role is printed in the language that it was read in. */
 #include <string.h>
 
+#include "config.h"
 #include "policy_impl.h"
 
 #define NAME_COLUMN_MAX ((size_t)24)
@@ -20,7 +21,9 @@ void policy_print_roles(const struct policy *policy, FILE *out)
 		const struct role *role = policy->roles[i];
 		const char *about = role->about ? role->about : role->built_in ? "" : "Of the policy file.";
 
-		fprintf(out, "%-*s  %s\n", (int)width, role->name, about);
+		fprintf(out, "%-*s  ", (int)width, role->name);
+		(void)config_print_words(out, about, width + 2, width + 2);
+		fputc('\n', out);
 	}
 }
 

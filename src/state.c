@@ -257,26 +257,10 @@ static struct span newline_off(struct span text)
 	return text;
 }
 
-/* Why no request could ever present this secret, or NULL. Nothing of the secret goes into the text. */
-static const char *secret_problem(struct span secret)
-{
-	if (secret.len == 0)
-		return "it is empty";
-	if (secret.len > TOKEN_SECRET_MAX_BYTES)
-		return "it is longer than 4096 characters";
-	if (span_trim(secret).len != secret.len)
-		return "it begins or ends with a blank, which no header keeps";
-	for (size_t i = 0; i < secret.len; i++)
-		if ((unsigned char)secret.ptr[i] < ' ' || secret.ptr[i] == 0x7f)
-			return "it has a line end or another control character in it, which no header can "
-			       "carry";
-	return NULL;
-}
-
 static int original_add(struct token_set *set, const char *source, struct span secret, char *error,
 			size_t error_cap)
 {
-	const char *problem = secret_problem(secret);
+	const char *problem = token_secret_problem(secret);
 	struct token token = {.name = TOKEN_ORIGINAL_NAME, .role_name = TOKEN_ROLE_ADMIN};
 	int ret;
 

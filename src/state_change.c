@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* state_change.c: one line of the token file made, changed or taken out. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,9 +140,12 @@ out:
 int state_tokens_change(const char *file, const char *name, state_change *change, void *context, char *error,
 			size_t error_cap)
 {
-	char dir[STATE_PATH_MAX];
+	char dir[STATE_PATH_MAX], real[PATH_MAX];
 	int lock, ret;
 
+	/* A link stays one: what it points to is replaced. */
+	if (realpath(file, real))
+		file = real;
 	if (file_parent(file, dir, sizeof(dir)) < 0) {
 		snprintf(error, error_cap, "%.64s...: the path is too long", file);
 		return -ENAMETOOLONG;

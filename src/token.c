@@ -363,3 +363,18 @@ int token_generate(char secret[TOKEN_GENERATED_BYTES])
 	explicit_bzero(random, sizeof(random));
 	return 0;
 }
+
+const char *token_secret_problem(struct span secret)
+{
+	if (secret.len == 0)
+		return "it is empty";
+	if (secret.len > TOKEN_SECRET_MAX_BYTES)
+		return "it is longer than 4096 characters";
+	if (span_trim(secret).len != secret.len)
+		return "it begins or ends with a blank, which no header keeps";
+	for (size_t i = 0; i < secret.len; i++)
+		if ((unsigned char)secret.ptr[i] < ' ' || secret.ptr[i] == 0x7f)
+			return "it has a line end or another control character in it, which no header can "
+			       "carry";
+	return NULL;
+}

@@ -83,6 +83,10 @@ void welcome_print(FILE *out, const struct listener *listener, const char *ca_fi
 		token, host, port, ca);
 	fprintf(out, "\ncurl:\n\n  curl --cacert %s https://%s:%u/version \\\n    -H token:\\\n%s\n", ca,
 		host, port, token);
+	fprintf(out,
+		"\nbuildx, and what else cannot send a header (FILE holds the token, mode 600):\n\n"
+		"  headgate connect %s:%u --token-file FILE \\\n    --ca %s\n",
+		host, port, ca);
 	if (ca_file)
 		fprintf(out, "\nOther users and machines need a copy of %s, nothing else.\n", ca_file);
 	fputc('\n', out);

@@ -59,3 +59,39 @@ test_teardown() { rm -f "$ENGINE_DIR/$N.yml"; }
 	is "$status" 1
 	has "$error" 'does not exist'
 }
+
+# A pipeline's token: it builds, pushes and pulls, and gets into no container.
+@test "a token with the role build: builds and pushes, cannot exec or run" {
+	serve --state "$WORK/state"
+	"$HEADGATE_BIN" token create ci --role build --state "$WORK/state" >secret 2>err || fail "$(cat err)"
+	docker_config cli "$(<secret)"
+	ci() {
+		rc=0
+		DOCKER_CONFIG=$WORK/cli timeout -k 5 "$COMMAND_TIMEOUT" "$DOCKER" -H "tcp://127.0.0.1:$GATE_PORT" \
+			--tlsverify --tlscacert "$WORK/state/ca.pem" "$@" >out 2>err <"$STDIN" || rc=$?
+	}
+	ready() { ci version && [ "$rc" = 0 ]; }
+	within 3 ready
+	mkdir context
+	printf 'FROM %s\nCOPY word /word\n' "$IMAGE" >context/Dockerfile
+	echo "$N" >context/word
+	export DOCKER_BUILDKIT=0
+	ci build -t "$R/built:v" context
+	is "$rc" 0 || fail "$(cat err)"
+	ci push "$R/built:v"
+	is "$rc" 0 || fail "$(cat err)"
+	direct rmi "$R/built:v"
+	ci pull "$R/built:v"
+	is "$rc" 0 || fail "$(cat err)"
+	is "$(direct run --rm --name "$N-d" "$R/built:v" cat /word)" "$N"
+	direct run -d --name "$N-v" "$IMAGE" sleep 60 >/dev/null
+	ci exec "$N-v" id
+	is "$rc" 1
+	has "$(cat err)" "the right '(exec-create|container-inspect)'"
+	ci run --rm "$IMAGE" id
+	has "$(cat err)" "the right 'container-create'"
+	ci cp "$N-v:/etc/passwd" -
+	fails test "$rc" = 0
+	is "$(cat out)" ""
+	direct rmi "$R/built:v"
+}

@@ -268,6 +268,15 @@ ended_within() {
 	within 2 shut secret.second
 	opens secret.new
 	is "$(grep -c '^ci ' state/tokens)" 1
+	# Twice within an overlap: there is one secret before, and it is said whose turn has ended.
+	cp secret.new secret.third
+	token rotate ci --overlap 1h
+	fails has "$(cat err)" 'it has ended now' 2>/dev/null
+	cp out secret.fourth
+	token rotate ci --overlap 1h
+	has "$(cat err)" '^The one before that was still good from the last rotation; it has ended now\.$'
+	within 2 shut secret.third
+	opens secret.fourth
 	token rotate ci --overlap 5x
 	is "$rc" 2
 	token rotate nobody
@@ -302,6 +311,14 @@ ended_within() {
 	within 20 test -s clients.rc
 	is "$(cat clients.rc)" 0 || fail "$(cat clients.err)" || return
 	has "$(cat clients.out)" '^streams 200 requests [0-9]{3,} '
+}
+
+@test "token: none can be made before there is a place for it, and the error says so" {
+	rc=0
+	"$HEADGATE_BIN" token create ci --role read --state "$WORK/nowhere" >out 2>err </dev/null || rc=$?
+	is "$rc" 1
+	has "$(cat err)" "^headgate token: $WORK/nowhere/tokens: there is no such directory; start 'headgate serve' once"
+	[ ! -e nowhere ]
 }
 
 @test "token: a broken file changes nothing, and the log says why, once" {

@@ -76,6 +76,24 @@ tokens_first() {
 	has "$(cat out)" '^  right  container-logs$'
 }
 
+@test "explain: read cannot get a file out of a container" {
+	tokens_first read
+	serve --state "$WORK/state"
+	direct run -d --name "$N-d" "$IMAGE" sleep 60 >/dev/null
+	as read ps --format '{{.Names}}'
+	is "$rc" 0
+	has "$(cat out)" "^$N-d$"
+	as read cp "$N-d:/etc/passwd" -
+	fails test "$rc" = 0
+	is "$(cat out)" ""
+	as read export "$N-d"
+	has "$(cat err)" "the right 'container-export'"
+	code=$(curl -sS -o body -w '%{http_code}' --max-time 20 --cacert state/ca.pem -H "token: $(token_of read)" \
+		"https://localhost:$GATE_PORT/v1.41/containers/$N-d/archive?path=/etc/passwd")
+	is "$code" 403
+	has "$(cat body)" "the right 'container-archive"
+}
+
 @test "explain: logs follows logs and does nothing else" {
 	tokens_first logs
 	serve --state "$WORK/state"

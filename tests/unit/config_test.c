@@ -98,6 +98,7 @@ static const struct option_row options[] = {
     {"listen", "tls://[::1]:443", "unix:///run/x", "", CONFIG_SERVE},
     {"max-connections", "7", "8", "", CONFIG_SERVE},
     {"admin", "tcp://127.0.0.1:2377", "unix:///run/a", "", CONFIG_SERVE},
+    {"ready", "true", "false", "", CONFIG_HEALTH},
     {"engine", "tcp://h:2375", "unix:///y", "", CONFIG_SERVE},
     {"engine-cert-dir", "/certs", "/other", " --engine tls://h:2376", CONFIG_SERVE},
     {"state", "/s", "/t", "", CONFIG_SERVE},
@@ -196,6 +197,7 @@ static const char *value_now(const char *name)
 	} flags[] = {{"json", config.json},
 		     {"roles", config.roles},
 		     {"from-env", config.from_env},
+		     {"ready", config.ready},
 		     {"token-in-path", config.token_in_path}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
@@ -344,7 +346,8 @@ Test(config, empty_variable_is_a_mistake)
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		char wanted[256];
 
-		static const char *const names[] = {"serve", "connect", "token", "explain", "check"};
+		static const char *const names[] = {"serve",   "connect", "token",
+						    "explain", "check",	  "health"};
 
 		command = options[i].command;
 		environment[0] = variable_of(options[i].name);
@@ -840,7 +843,7 @@ static bool takes(const struct config_option *option, enum config_command of)
 
 Test(config, help_fits_and_names_every_option)
 {
-	static const char *const names[] = {"serve", "connect", "token", "explain", "check"};
+	static const char *const names[] = {"serve", "connect", "token", "explain", "check", "health"};
 	size_t count;
 	const struct config_option *table = config_options(&count);
 

@@ -60,6 +60,32 @@ static void holds(const char *wanted)
 
 /* ---- changes ---- */
 
+static int remove_a(void *context, bool exists, struct token *token, char *why, size_t why_cap)
+{
+	(void)context;
+	(void)token;
+	(void)why;
+	(void)why_cap;
+	cr_assert(exists);
+	return STATE_REMOVE;
+}
+
+/* Kept elsewhere and linked to: the file changes there, and the link stays. */
+Test(state_change, a_link_stays_a_link)
+{
+	char link_path[128];
+	struct stat st;
+
+	snprintf(link_path, sizeof(link_path), "%s/link", base);
+	spill("a sha256=" A " role=read\nb sha256=" B " role=read\n");
+	cr_assert_eq(symlink(file, link_path), 0);
+	cr_assert_eq(state_tokens_change(link_path, "a", remove_a, NULL, error, sizeof(error)), 0, "%s",
+		     error);
+	cr_assert_eq(lstat(link_path, &st), 0);
+	cr_assert(S_ISLNK(st.st_mode));
+	holds("b sha256=" B " role=read\n");
+}
+
 /* What the change is to do, and what it saw. */
 struct wish {
 	int result; /* STATE_WRITE and so on */
