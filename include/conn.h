@@ -15,6 +15,7 @@
 #include "counters.h"
 #include "engine.h"
 #include "event.h"
+#include "host_network.h"
 #include "http.h"
 #include "limit.h"
 #include "pipe.h"
@@ -28,11 +29,12 @@ TAILQ_HEAD(conn_list, conn);
 
 /* What a worker lends its connections. One a worker; nothing in it is shared but what is marked so. */
 struct conn_env {
-	struct event_loop *loop;     /* borrowed */
-	const struct engine *engine; /* borrowed, shared, immutable */
-	struct snapshot *snapshot;   /* held, shared, immutable */
-	int64_t next_end_s;	     /* when the next of its tokens ends */
-	struct limits *limits;	     /* borrowed, shared; locks itself */
+	struct event_loop *loop;	   /* borrowed */
+	const struct engine *engine;	   /* borrowed, shared, immutable */
+	struct snapshot *snapshot;	   /* held, shared, immutable */
+	int64_t next_end_s;		   /* when the next of its tokens ends */
+	struct limits *limits;		   /* borrowed, shared; locks itself */
+	struct host_network *host_network; /* borrowed, shared; locks itself; NULL: its IDs are not known */
 	bool token_in_path;
 	const struct address_prefix *proxy_sources; /* borrowed: who speaks the PROXY protocol */
 	size_t proxy_sources_count;

@@ -52,9 +52,9 @@ struct inspect_limits {
 	struct inspect_words devices; /* paths on the host, or directories of such; privileged allows all */
 	/*
 	 * IDs of the engine's `host` network, of the swarm's (25 letters) and of its own: GET /networks/host
-	 * with and without ?scope=swarm. Not of the policy: filled in by the caller. A service may name a
-	 * network by any beginning of its ID, so as long as the swarm's is not here, only names with a
-	 * character that no ID has (stack_default) are let through.
+	 * with and without ?scope=swarm (host_network.h). Not of the policy: filled in by the caller. A
+	 * service may name a network by any beginning of its ID, so as long as the swarm's is not here, only
+	 * names with a character that no ID has (stack_default) are let through.
 	 */
 	struct inspect_words host_networks;
 };
@@ -77,6 +77,13 @@ enum inspect_need inspect_need(const struct route *route);
 int inspect_request(const struct inspect_limits *limits, const struct route *route, struct span path,
 		    struct span query, struct span content_type, struct span body,
 		    char reason[INSPECT_REASON_BYTES]) MUST_USE;
+
+/*
+ * The ID in the engine's answer to GET /networks/NAME. False when there is none of letters and digits alone
+ * that fits.
+ */
+#define INSPECT_NETWORK_ID_BYTES ((size_t)65)
+bool inspect_network_id(struct span json, char id[INSPECT_NETWORK_ID_BYTES]);
 
 /*
  * ASCII case, U+017F to s, U+212A to k, as encoding/json's foldName (which folds the rest of Unicode, too: of

@@ -51,6 +51,7 @@ struct worker_shared {
 	const struct engine *engine;
 	struct snapshot *snapshot; /* borrowed; each worker holds it itself */
 	struct limits *limits;
+	struct host_network *host_network; /* or NULL */
 	struct tls_server *tls;
 	const struct listener *listeners;
 	size_t listeners_count;

@@ -19,10 +19,12 @@
 #include "access.h"
 #include "config.h"
 #include "engine.h"
+#include "host_network.h"
 #include "limit.h"
 #include "listener.h"
 #include "log.h"
 #include "pki.h"
+#include "policy.h"
 #include "service.h"
 #include "state.h"
 #include "tls.h"
@@ -49,7 +51,8 @@ struct serve {
 	time_t cert_loaded_s;
 	int cert_days, cert_days_told; /* left when it was loaded, and by the last warning */
 	struct access access;
-	struct limits *limits; /* owned */
+	struct limits *limits;		   /* owned */
+	struct host_network *host_network; /* owned */
 	char new_token[TOKEN_GENERATED_BYTES];
 };
 
@@ -223,6 +226,20 @@ static void renew_certificate(struct serve *serve, bool reload)
 	note_certificate(serve);
 }
 
+/* Only roles with limits are ever asked whether a network is the host's. */
+static void watch_host_network(struct serve *serve)
+{
+	const struct token_set *tokens = &serve->access.snapshot->tokens;
+
+	for (size_t i = 0; i < tokens->count; i++) {
+		if (role_is_unlimited(tokens->tokens[i].role))
+			continue;
+		if (host_network_watch(serve->host_network, &serve->service.engine) < 0)
+			log_warn("the IDs of the host's network stay unknown: no thread could be started");
+		return;
+	}
+}
+
 /* Tokens and policy again; the workers end what they no longer allow. */
 static void renew_access(struct serve *serve)
 {
@@ -235,6 +252,7 @@ static void renew_access(struct serve *serve)
 	size_t count = serve->access.snapshot->tokens.count;
 	log_info("tokens and policy were read again: %zu token%s", count, count == 1 ? "" : "s");
 	service_renew(service, serve->access.snapshot);
+	watch_host_network(serve);
 	warn_tokens(serve);
 }
 
@@ -270,6 +288,11 @@ static int serve_prepare(struct serve *serve)
 				     service->error, sizeof(service->error));
 	if (result == 0)
 		result = prepare_limits(serve);
+	if (result == 0) {
+		result = host_network_new(&serve->host_network);
+		if (result < 0)
+			snprintf(service->error, sizeof(service->error), "out of memory");
+	}
 	if (result == 0)
 		result =
 		    engine_init(&service->engine, &service->config, service->error, sizeof(service->error));
@@ -277,12 +300,14 @@ static int serve_prepare(struct serve *serve)
 		result = service_prepare(service);
 	if (result == 0)
 		result = service_start(service, (struct worker_shared){.snapshot = serve->access.snapshot,
-								       .limits = serve->limits});
+								       .limits = serve->limits,
+								       .host_network = serve->host_network});
 	return result;
 }
 
 static void serve_fini(struct serve *serve)
 {
+	host_network_free(serve->host_network); /* its thread asks the service's engine */
 	service_fini(&serve->service);
 	access_fini(&serve->access);
 	limits_free(serve->limits);
@@ -319,6 +344,7 @@ int cmd_serve(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	service_report_engine(service);
+	watch_host_network(serve);
 	warn_tokens(serve);
 	if (service->tls)
 		mark_certificate(serve);

@@ -212,6 +212,28 @@ void conn_inspection_free(struct conn *c)
 	c->inspection = NULL;
 }
 
+/* The role's limits, and the IDs that the host's network has at this moment. */
+struct limits_now {
+	struct inspect_limits limits;
+	struct host_network_ids ids;
+	char *words[2];
+};
+
+static const struct inspect_limits *limits_now(const struct conn_env *env,
+					       const struct inspect_limits *limits, struct limits_now *now)
+{
+	struct inspect_words *known = &now->limits.host_networks;
+
+	now->limits = *limits;
+	*known = (struct inspect_words){.words = now->words};
+	host_network_get(env->host_network, &now->ids);
+	if (now->ids.local[0])
+		known->words[known->count++] = now->ids.local;
+	if (now->ids.swarm[0])
+		known->words[known->count++] = now->ids.swarm;
+	return &now->limits;
+}
+
 static void inspect_now(const struct inspect_limits *limits, const struct route *route,
 			const struct http_request *request, struct refusal *refusal)
 {
@@ -276,8 +298,10 @@ bool conn_inspect(struct conn *c, struct refusal *refusal)
 {
 	struct inspection *inspection = c->inspection;
 	struct span body = {.ptr = inspection_body(inspection), .len = inspection->body_have};
-	int result = inspect_request(inspection->limits, inspection->route, inspection->path,
-				     inspection->query, inspection->content_type, body, refusal->message);
+	struct limits_now now;
+	int result =
+	    inspect_request(limits_now(c->env, inspection->limits, &now), inspection->route, inspection->path,
+			    inspection->query, inspection->content_type, body, refusal->message);
 
 	if (result < 0) {
 		refusal->status = result == -EACCES ? 403 : result == -ENOMEM ? 503 : 400;

@@ -25,12 +25,15 @@
 struct ask {
 	const struct engine *engine; /* borrowed */
 	const char *token;	     /* borrowed; or NULL */
+	const char *target;	     /* of the request */
+	struct engine_body *body;    /* where the answer's body goes; NULL: it is not read */
 	struct buf_pool pool;
 	struct leg leg;
 	uint64_t end_ms;
 	bool connected;	    /* and the handshake is done */
 	const char *detail; /* more about a failure, static or the leg's; or NULL */
 	struct http_answer answer;
+	size_t head_bytes, have_bytes; /* in `head`: the head's length, and all that was read */
 	char head[ANSWER_MAX_BYTES];
 	char status[80]; /* what `detail` points to for an answer that is none of ours */
 };
@@ -111,9 +114,11 @@ static int send_request(struct ask *ask)
 {
 	char head[TOKEN_SECRET_MAX_BYTES + 128];
 	int n = snprintf(head, sizeof(head),
-			 "GET /_ping HTTP/1.1\r\nHost: docker\r\nUser-Agent: headgate\r\n"
+			 "GET %s HTTP/1.%d\r\nHost: docker\r\nUser-Agent: headgate\r\n"
 			 "%s%s%sConnection: close\r\n\r\n",
-			 ask->token ? "token: " : "", ask->token ? ask->token : "", ask->token ? "\r\n" : "");
+			 /* To 1.0 nothing is sent in chunks: a body ends where the connection does. */
+			 ask->target, ask->body ? 0 : 1, ask->token ? "token: " : "",
+			 ask->token ? ask->token : "", ask->token ? "\r\n" : "");
 	int result = n > 0 && (size_t)n < sizeof(head)
 			 ? send_all(ask, (struct span){.ptr = head, .len = (size_t)n})
 			 : -EINVAL;
@@ -174,7 +179,9 @@ static int read_answer(struct ask *ask)
 		ask->detail = "its answer is no HTTP";
 		return 0;
 	}
-	if (ask->answer.status != 200) {
+	ask->head_bytes = head_bytes;
+	ask->have_bytes = len;
+	if (ask->answer.status != 200 && !ask->body) {
 		snprintf(ask->status, sizeof(ask->status), "it answers GET /_ping with %d%s",
 			 ask->answer.status, status_hint(ask));
 		ask->detail = ask->status;
@@ -204,6 +211,81 @@ static void identify(const struct http_answer *answer, struct engine_identity *i
 	}
 }
 
+/* What came with the head, then the rest until the connection or its length ends. */
+static int read_body(struct ask *ask)
+{
+	struct engine_body *body = ask->body;
+	bool by_length = ask->answer.framing == HTTP_FRAMING_LENGTH;
+	size_t have = ask->have_bytes - ask->head_bytes, cap = ENGINE_BODY_MAX_BYTES;
+
+	if (ask->answer.framing == HTTP_FRAMING_NONE)
+		return 0;
+	if (by_length && ask->answer.content_length < cap)
+		cap = (size_t)ask->answer.content_length;
+	if (ask->answer.framing == HTTP_FRAMING_CHUNKED || (by_length && ask->answer.content_length > cap)) {
+		ask->detail = "its answer is too long, or in chunks that were not asked for";
+		return -EPROTO;
+	}
+	body->data = malloc(cap + 1);
+	if (!body->data)
+		return -ENOMEM;
+	body->len = have < cap ? have : cap;
+	memcpy(body->data, ask->head + ask->head_bytes, body->len);
+	while (body->len < cap) {
+		ssize_t n = leg_read(&ask->leg, body->data + body->len, cap - body->len);
+		if (n == -EAGAIN) {
+			int result = wait_for(ask, POLLIN);
+			if (result < 0)
+				return result;
+			leg_readable(&ask->leg);
+			continue;
+		}
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			break;
+		body->len += (size_t)n;
+	}
+	body->data[body->len] = '\0';
+	if (by_length ? body->len < cap : body->len == cap) {
+		ask->detail = by_length ? "its answer was cut off" : "its answer is too long";
+		return -EPROTO;
+	}
+	return 0;
+}
+
+/* All the steps; what is to be kept of the answer is the caller's. */
+static int run(struct ask *ask, const struct engine *engine, unsigned timeout_ms, char *error,
+	       size_t error_cap)
+{
+	int result;
+
+	ask->engine = engine;
+	ask->end_ms = timer_now_ms() + timeout_ms;
+	buf_pool_init(&ask->pool, 0);
+	leg_init(&ask->leg);
+	result = ask_connect(ask);
+	if (result == 0)
+		result = ask_handshake(ask);
+	ask->connected = result == 0;
+	if (result == 0)
+		result = send_request(ask);
+	/* An engine that refuses our certificate says so and closes, in TLS 1.3 maybe before it has the
+	 * request. */
+	if (result == 0 || result == -EPIPE || result == -ECONNRESET)
+		result = read_answer(ask);
+	if (result == 0 && !ask->detail && ask->body)
+		result = read_body(ask);
+	if (result < 0 || ask->detail)
+		engine_trouble(engine, ask->connected, ask->detail ? 0 : result, ask->detail, error,
+			       error_cap);
+	if (ask->detail && result == 0)
+		result = -EPROTO;
+	leg_close(&ask->leg);
+	buf_pool_fini(&ask->pool);
+	return result;
+}
+
 int engine_ask(const struct engine *engine, unsigned timeout_ms, struct engine_identity *identity,
 	       char *error, size_t error_cap)
 {
@@ -221,30 +303,38 @@ int engine_ask_with_token(const struct engine *engine, const char *token, unsign
 		snprintf(error, error_cap, "out of memory");
 		return -ENOMEM;
 	}
-	ask->engine = engine;
 	ask->token = token;
-	ask->end_ms = timer_now_ms() + timeout_ms;
-	buf_pool_init(&ask->pool, 0);
-	leg_init(&ask->leg);
-	result = ask_connect(ask);
+	ask->target = "/_ping";
+	result = run(ask, engine, timeout_ms, error, error_cap);
 	if (result == 0)
-		result = ask_handshake(ask);
-	ask->connected = result == 0;
-	if (result == 0)
-		result = send_request(ask);
-	/* An engine that refuses our certificate says so and closes, in TLS 1.3 maybe before it has the
-	 * request. */
-	if (result == 0 || result == -EPIPE || result == -ECONNRESET)
-		result = read_answer(ask);
-	if (result < 0 || ask->detail)
-		engine_trouble(engine, ask->connected, ask->detail ? 0 : result, ask->detail, error,
-			       error_cap);
-	else
 		identify(&ask->answer, identity);
-	if (ask->detail && result == 0)
-		result = -EPROTO;
-	leg_close(&ask->leg);
-	buf_pool_fini(&ask->pool);
 	free(ask);
 	return result;
+}
+
+int engine_get(const struct engine *engine, const char *target, unsigned timeout_ms, struct engine_body *body,
+	       char *error, size_t error_cap)
+{
+	struct ask *ask = calloc(1, sizeof(*ask));
+	int result;
+
+	*body = (struct engine_body){0};
+	if (!ask) {
+		snprintf(error, error_cap, "out of memory");
+		return -ENOMEM;
+	}
+	ask->target = target;
+	ask->body = body;
+	result = run(ask, engine, timeout_ms, error, error_cap);
+	body->status = result == 0 ? ask->answer.status : 0;
+	if (result < 0)
+		engine_body_fini(body);
+	free(ask);
+	return result;
+}
+
+void engine_body_fini(struct engine_body *body)
+{
+	free(body->data);
+	*body = (struct engine_body){0};
 }

@@ -6,6 +6,8 @@
  */
 #include "inspect_impl.h"
 
+#include <string.h>
+
 static int check_driver(struct inspect *inspect, const char *name, json_t *value)
 {
 	static const char *const host[] = {"host", "macvlan", "ipvlan"};
@@ -90,4 +92,18 @@ static const struct inspect_table network_table = INSPECT_TABLE("the network", n
 int inspect_network(struct inspect *inspect, json_t *root)
 {
 	return inspect_json_table(inspect, root, &network_table);
+}
+
+bool inspect_network_id(struct span json, char id[INSPECT_NETWORK_ID_BYTES])
+{
+	json_t *root = json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL);
+	const char *text = json_string_value(json_object_get(root, "Id"));
+	size_t length = text ? strspn(text, "0123456789abcdefghijklmnopqrstuvwxyz") : 0;
+	bool good = length > 0 && length < INSPECT_NETWORK_ID_BYTES && text[length] == '\0';
+
+	id[0] = '\0';
+	if (good)
+		memcpy(id, text, length + 1);
+	json_decref(root);
+	return good;
 }

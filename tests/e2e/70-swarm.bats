@@ -150,3 +150,42 @@ ids='s/\b[0-9a-z]{25}\b/ID/g; s/^[0-9a-z]{12}( [ *])/ID\1/; s/SWMTKN-[0-9a-z-]+/
 	same network rm {}
 	is "$status" 0
 }
+
+# The engine takes the beginning of an ID for a network, and the host's network has one.
+@test "lesser roles: services on networks, scaled and updated, never on the host's" {
+	serve --state "$WORK/state"
+	serve_stop
+	for role in deploy operate; do
+		"$HEADGATE_BIN" token create "$role" --role "$role" --state "$WORK/state" >"secret.$role" 2>err || fail "$(cat err)"
+		docker_config "cli.$role" "$(<"secret.$role")"
+	done
+	serve --state "$WORK/state"
+	as() {
+		local role=$1
+		shift
+		rc=0
+		DOCKER_CONFIG=$WORK/cli.$role timeout -k 5 "$COMMAND_TIMEOUT" "$DOCKER" -H "tcp://127.0.0.1:$GATE_PORT" \
+			--tlsverify --tlscacert "$WORK/state/ca.pem" "$@" >out 2>err </dev/null || rc=$?
+	}
+	network=net$(od -An -tx4 -N4 /dev/urandom | tr -d ' ')
+	direct network create -d overlay --attachable "$network" >/dev/null
+	as deploy service create -d --name "$N-v" --network "$network" "$IMAGE" sleep 600
+	is "$rc" 0 || fail "$(cat err)"
+	as deploy service update -d --replicas 2 "$N-v"
+	is "$rc" 0 || fail "$(cat err)"
+	as operate service scale -d "$N-v=1"
+	is "$rc" 0 || fail "$(cat err)"
+	is "$(direct service inspect -f '{{.Spec.Mode.Replicated.Replicas}}' "$N-v")" 1
+	for id in $(direct network inspect --scope swarm -f '{{.Id}}' host) $(direct network inspect -f '{{.Id}}' host); do
+		for target in "$id" "${id:0:12}" "${id:0:1}" host; do
+			printf '{"Name":"%s-d","TaskTemplate":{"ContainerSpec":{"Image":"%s"},"Networks":[{"Target":"%s"}]}}' \
+				"$N" "$IMAGE" "$target" >body
+			code=$(curl -sS -o said -w '%{http_code}' --max-time 20 --cacert state/ca.pem -H "token: $(<secret.deploy)" \
+				-H 'Content-Type: application/json' -d @body "https://127.0.0.1:$GATE_PORT/services/create")
+			is "$code" 403 || fail "$target: $(cat said)"
+			has "$(cat said)" "which is or could be the host's"
+		done
+	done
+	direct service rm "$N-v" >/dev/null
+	within 20 direct network rm "$network"
+}
