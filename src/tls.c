@@ -316,7 +316,16 @@ void tls_expect_secrets(struct tls *tls, bool secrets)
 
 void tls_trim(struct tls *tls)
 {
+	uint64_t cleanse = SSL_get_options(tls->ssl) & SSL_OP_CLEANSE_PLAINTEXT;
+
+	/*
+	 * OpenSSL 3.2 and later cleanse the read buffer here even when there is none any more, at address 0
+	 * (tried with 3.5.7: freed by RELEASE_BUFFERS, it keeps its length). What was plaintext in it was
+	 * wiped when it was read.
+	 */
+	(void)SSL_clear_options(tls->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 	(void)SSL_free_buffers(tls->ssl); /* refused while there is something in them */
+	(void)SSL_set_options(tls->ssl, cleanse);
 }
 
 const char *tls_failure(const struct tls *tls)
