@@ -21,8 +21,8 @@ struct ktls {
 	bool sends, receives;  /* the kernel has this direction */
 	bool is_client;	       /* the peer is a server: it may send session tickets */
 	bool close_notify;     /* the peer ended its direction as it should */
+	bool truncated;	       /* the peer's direction ended by FIN, without a close_notify */
 	bool rekeyed;	       /* the peer's KeyUpdate ended it */
-	bool truncated;	       /* it did not */
 	bool is_odd;	       /* splice(2) has met something that is not data; the next read says what */
 	bool is_woken;	       /* an event said there is something, and nothing was got since */
 	bool has_watermark;    /* SO_RCVLOWAT is set, see ktls.c */

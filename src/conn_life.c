@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -143,8 +144,14 @@ void conn_held_drop(struct conn *c)
 bool conn_engine_is_alive(const struct conn *c)
 {
 	char byte;
+	int queued_bytes = 0;
 
 	if (leg_has_pending(&c->engine))
+		return false;
+	/* With kernel TLS the part of a record is nothing to read, and wakes us again and again all the same;
+	 * nothing is due from an engine that was asked nothing. */
+	if (leg_reads_by(&c->engine) == LEG_KTLS &&
+	    (ioctl(c->engine.fd, FIONREAD, &queued_bytes) < 0 || queued_bytes > 0))
 		return false;
 	return recv(c->engine.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }

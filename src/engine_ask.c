@@ -240,15 +240,18 @@ static int read_body(struct ask *ask)
 			leg_readable(&ask->leg);
 			continue;
 		}
-		if (n < 0)
+		if (n < 0) {
+			ask->detail = leg_failure(&ask->leg);
 			return (int)n;
+		}
 		if (n == 0)
 			break;
 		body->len += (size_t)n;
 	}
 	body->data[body->len] = '\0';
-	if (by_length ? body->len < cap : body->len == cap) {
-		ask->detail = by_length ? "its answer was cut off" : "its answer is too long";
+	bool is_cut = by_length ? body->len < cap : leg_was_truncated(&ask->leg);
+	if (is_cut || (!by_length && body->len == cap)) {
+		ask->detail = is_cut ? "its answer was cut off" : "its answer is too long";
 		return -EPROTO;
 	}
 	return 0;

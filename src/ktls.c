@@ -103,10 +103,16 @@ int ktls_close_notify(int fd)
 static int failed(struct ktls *ktls, int fd, enum alert description, const char *failure)
 {
 	const uint8_t alert[2] = {ALERT_FATAL, (uint8_t)description};
+	int pending;
+	socklen_t pending_bytes = sizeof(pending);
 
 	ktls->failure = failure;
-	if (ktls->sends)
-		(void)send_control(fd, RECORD_ALERT, alert, sizeof(alert));
+	if (!ktls->sends)
+		return -EPROTO;
+	/* A record that could not be decrypted left its error on the socket, and the next call would fail
+	 * with it. */
+	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &pending_bytes);
+	(void)send_control(fd, RECORD_ALERT, alert, sizeof(alert));
 	return -EPROTO;
 }
 
@@ -187,13 +193,16 @@ static int take_handshake(struct ktls *ktls, int fd, const uint8_t *data, size_t
 	return 1;
 }
 
-/* Bytes of a record that is not data. 1: go on; 0: the peer's end; negative: it is over. */
-static int take_control(struct ktls *ktls, int fd, uint8_t type, const uint8_t *data, size_t len)
+/* Bytes of a record that is not data, up to its end if it `is_whole` then. 1: go on; 0: the peer's end;
+ * negative: it is over. */
+static int take_control(struct ktls *ktls, int fd, uint8_t type, const uint8_t *data, size_t len,
+			bool is_whole)
 {
 	int result = 1;
 
 	/* None of these records may be empty (RFC 8446 5.1), and nobody needs many of them. */
-	if (len == 0 || ++ktls->ignored_count > IGNORED_MAX)
+	ktls->ignored_count += is_whole;
+	if (len == 0 || ktls->ignored_count > IGNORED_MAX)
 		return failed(ktls, fd, ALERT_UNEXPECTED_MESSAGE, "too many records without data");
 	if (type == RECORD_HANDSHAKE)
 		return take_handshake(ktls, fd, data, len);
@@ -332,7 +341,7 @@ static ssize_t read_control(struct ktls *ktls, int fd, void *data, size_t len)
 	got_something(ktls, fd);
 	if (type == RECORD_DATA)
 		return n > 0 ? n : -EINTR;
-	int result = take_control(ktls, fd, type, data, (size_t)n);
+	int result = take_control(ktls, fd, type, data, (size_t)n, message.msg_flags & MSG_EOR);
 	return result > 0 ? -EINTR : result;
 }
 

@@ -183,6 +183,13 @@ int leg_flush(struct leg *leg)
 	return leg_writes_by(leg) == LEG_TLS ? (int)written(leg, tls_flush(leg->tls)) : 0;
 }
 
+static bool is_writable(const struct leg *leg)
+{
+	struct pollfd pollfd = {.fd = leg->fd, .events = POLLOUT};
+
+	return poll(&pollfd, 1, 0) != 0;
+}
+
 int leg_end(struct leg *leg)
 {
 	int result = 0;
@@ -192,7 +199,10 @@ int leg_end(struct leg *leg)
 		result = (int)written(leg, tls_end(leg->tls));
 		break;
 	case LEG_KTLS:
-		result = leg->out_ended ? 0 : (int)written(leg, ktls_close_notify(leg->fd));
+		/* In front of a full socket it would only be queued, behind what the kernel has still to
+		 * encrypt, and the FIN of leg_fin() would drop both. */
+		if (!leg->out_ended)
+			result = (int)written(leg, is_writable(leg) ? ktls_close_notify(leg->fd) : -EAGAIN);
 		if (result == -EAGAIN) /* it is not on its way yet */
 			return result;
 		break;

@@ -157,7 +157,13 @@ static void garbage(struct run *run)
 		run_expect(run, ending != ENDING_NONE, "neither does the answer end nor the connection");
 		return;
 	}
-	if (!run_closes(run, client, garbage_names[kind]) || (state != STATE_UPLOAD && state != STATE_TUNNEL))
+	if (!run_closes(run, client, garbage_names[kind]))
+		return;
+	/* Said, and not only done (RFC 8446 5.2). */
+	if (kind == GARBAGE_BAD_TAG && !run_expect(run, client->alert == SSL_AD_BAD_RECORD_MAC,
+						   "alert %d came, not bad_record_mac", client->alert))
+		return;
+	if (state != STATE_UPLOAD && state != STATE_TUNNEL)
 		return;
 	if (run_expect(run, engine_wait(run->engine, id, &got, run_deadline(run, PROMPTLY_MS)),
 		       "the engine does not learn of it") &&

@@ -130,8 +130,12 @@ static ssize_t get_tls(struct peer *peer, void *data, size_t cap)
 			return (ssize_t)n;
 		if (ssl_error == SSL_ERROR_ZERO_RETURN)
 			return ended(peer, ENDING_CLEAN);
-		if (ssl_error != SSL_ERROR_WANT_READ)
+		if (ssl_error != SSL_ERROR_WANT_READ) {
+			int reason = ERR_GET_REASON(ERR_peek_error());
+			/* OpenSSL's number for an alert that the other side has sent. */
+			peer->alert = reason > SSL_AD_REASON_OFFSET ? reason - SSL_AD_REASON_OFFSET : 0;
 			return ended(peer, ENDING_BROKEN);
+		}
 		if (peer->fin)
 			return ended(peer, ENDING_TRUNCATED);
 		ssize_t got = get_socket(peer, scratch, sizeof(scratch));

@@ -39,6 +39,7 @@ struct peer {
 	bool fin;
 	bool out_ended;
 	enum ending ending;
+	int alert; /* with ENDING_BROKEN: the fatal alert that came, 0: none did */
 };
 
 /* Takes the descriptor over; ssl may be NULL and is taken over, too. NULL (and both freed) without memory. */
