@@ -117,6 +117,12 @@ fuzz:
 format:
 	clang-format -i src/*.c include/*.h $(wildcard tests/*/*.[ch] bench/*.[ch])
 
+# The container's image, with the docker CLI. IMAGE=registry.example.com/headgate:1 for another name.
+IMAGE ?= headgate:latest
+.PHONY: image
+image:
+	docker build -f container/Dockerfile --build-arg VERSION='$(VERSION)' -t '$(IMAGE)' .
+
 compile_commands:
 	@tests/lint/compile_commands
 

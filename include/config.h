@@ -84,6 +84,7 @@ struct config {
 					   stands still */
 	unsigned idle_timeout_ms;	/* --idle-timeout, default 10m: a kept connection between requests */
 	unsigned connect_timeout_ms;	/* --connect-timeout, default 10s: to the engine */
+	unsigned engine_poll_ms;	/* --engine-poll, default 5s; 0 = never */
 	unsigned drain_timeout_ms;	/* --drain-timeout, default 30s: after SIGTERM */
 	unsigned max_connections;	/* --max-connections, default 16384 */
 	enum log_level log_level;	/* --log-level, default info */

@@ -25,9 +25,10 @@ void host_network_free(struct host_network *network);
 
 /*
  * Asks once, then keeps asking in a thread of its own until host_network_free(), for which `engine` has to
- * live. Does nothing when it is asked already. 0 or -errno.
+ * live. Does nothing
+ * when it is asked already, or with a period of 0. 0 or -errno.
  */
-int host_network_watch(struct host_network *network, const struct engine *engine);
+int host_network_watch(struct host_network *network, const struct engine *engine, unsigned period_ms);
 
 /* What is known now. NULL knows nothing. Any thread. */
 void host_network_get(struct host_network *network, struct host_network_ids *ids);

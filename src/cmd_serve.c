@@ -234,7 +234,8 @@ static void watch_host_network(struct serve *serve)
 	for (size_t i = 0; i < tokens->count; i++) {
 		if (role_is_unlimited(tokens->tokens[i].role))
 			continue;
-		if (host_network_watch(serve->host_network, &serve->service.engine) < 0)
+		if (host_network_watch(serve->host_network, &serve->service.engine,
+				       serve->service.config.engine_poll_ms) < 0)
 			log_warn("the IDs of the host's network stay unknown: no thread could be started");
 		return;
 	}

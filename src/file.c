@@ -216,7 +216,23 @@ static int sync_parent(const char *path)
 	return ret;
 }
 
-/* `replaced` is the file that it will be, if there is one: whose it is, it stays. */
+/*
+ * Whose the replaced file was, it stays. A group that is not ours to give (a container that runs with another
+ * one than before) is given up: then ours may do no more than everybody.
+ */
+static int keep_owner(int fd, const struct stat *replaced, mode_t *mode)
+{
+	if (replaced->st_uid == geteuid() && replaced->st_gid == getegid())
+		return 0;
+	if (fchown(fd, replaced->st_uid, replaced->st_gid) == 0)
+		return 0;
+	if (errno != EPERM || replaced->st_uid != geteuid())
+		return -errno;
+	*mode &= ~(mode_t)S_IRWXG | (*mode & S_IRWXO) << 3;
+	return 0;
+}
+
+/* `replaced` is the file that it will be, if there is one. */
 static int write_new(const char *path, const char *replaced, const void *data, size_t len, mode_t mode)
 {
 	struct stat st;
@@ -228,9 +244,8 @@ static int write_new(const char *path, const char *replaced, const void *data, s
 	if (fd < 0)
 		return -errno;
 	ret = write_all(fd, data, len);
-	if (ret == 0 && stat(replaced, &st) == 0 && (st.st_uid != geteuid() || st.st_gid != getegid()) &&
-	    fchown(fd, st.st_uid, st.st_gid) < 0)
-		ret = -errno;
+	if (ret == 0 && stat(replaced, &st) == 0)
+		ret = keep_owner(fd, &st, &mode);
 	if (ret == 0 && fchmod(fd, mode) < 0)
 		ret = -errno;
 	if (ret == 0 && fsync(fd) < 0)

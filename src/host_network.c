@@ -3,7 +3,7 @@
  * Theory of operation
  *
  * The engine has no event for the two networks that matter here: they come with the engine and with the
- * swarm. So they are asked for every few seconds, by a thread that does nothing else, because an engine that
+ * swarm. So they are asked for again and again, by a thread that does nothing else, because an engine that
  * hangs must hold up neither a worker nor the main thread. Answers other than 200 with an ID, and none at
  * all, make the ID unknown. Between a swarm's end and the next question the old ID stands: who can end and
  * make swarms has the host anyway.
@@ -18,8 +18,8 @@
 
 #include "engine_ask.h"
 #include "log.h"
+#include "thread.h"
 
-#define ASK_PERIOD_S   5
 #define ASK_TIMEOUT_MS 1000
 
 struct host_network {
@@ -27,6 +27,7 @@ struct host_network {
 	pthread_cond_t wake;
 	pthread_t thread;
 	bool is_watched, stop;
+	unsigned period_ms;
 	const struct engine *engine; /* borrowed */
 	struct host_network_ids ids;
 };
@@ -86,7 +87,12 @@ static void *watch(void *arg)
 		int result = 0;
 
 		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += ASK_PERIOD_S;
+		until.tv_sec += network->period_ms / 1000;
+		until.tv_nsec += (long)(network->period_ms % 1000) * 1000000;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
 		while (!network->stop && result != ETIMEDOUT)
 			result = pthread_cond_timedwait(&network->wake, &network->lock, &until);
 		if (network->stop)
@@ -99,13 +105,14 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-int host_network_watch(struct host_network *network, const struct engine *engine)
+int host_network_watch(struct host_network *network, const struct engine *engine, unsigned period_ms)
 {
-	if (network->is_watched)
+	if (network->is_watched || period_ms == 0)
 		return 0;
 	network->engine = engine;
+	network->period_ms = period_ms;
 	ask(network);
-	int result = -pthread_create(&network->thread, NULL, watch, network);
+	int result = thread_start(&network->thread, watch, network);
 	network->is_watched = result == 0;
 	return result;
 }

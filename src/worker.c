@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "thread.h"
 
 #define ACCEPT_PAUSE_MS 100
 /* While draining, how often to see whether the last one has gone. */
@@ -184,7 +185,7 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 		worker->listeners_count++;
 	}
 	if (result == 0)
-		result = -pthread_create(&worker->thread, NULL, worker_main, worker);
+		result = thread_start(&worker->thread, worker_main, worker);
 	if (result < 0)
 		worker_fini(worker);
 	return result;

@@ -32,6 +32,7 @@ class Gate:
         self.command = [str(binary), "serve", *(f"--listen={address}" for address in listen),
                         "--state", str(self.state), "--workers", "2", "--head-timeout", "2s",
                         "--auth-failures", "0",
+                        "--engine-poll", "0",  # what reaches the engine is what clients sent
                         *options]
         self.listeners = len(listen)
         self.environment = {**os.environ, "DOCKER_API_TOKEN": token}

@@ -73,6 +73,7 @@ Test(config, defaults)
 	cr_assert_eq(config.idle_timeout_ms, 600000);
 	cr_assert_eq(config.connect_timeout_ms, 10000);
 	cr_assert_eq(config.drain_timeout_ms, 30000);
+	cr_assert_eq(config.engine_poll_ms, 5000);
 	cr_assert_eq(config.max_connections, 16384);
 	cr_assert_eq(config.auth_failures, 20);
 	cr_assert_eq(config.auth_failures_window_ms, 60000);
@@ -101,6 +102,7 @@ static const struct option_row options[] = {
     {"ready", "true", "false", "", CONFIG_HEALTH},
     {"engine", "tcp://h:2375", "unix:///y", "", CONFIG_SERVE},
     {"engine-cert-dir", "/certs", "/other", " --engine tls://h:2376", CONFIG_SERVE},
+    {"engine-poll", "0", "7s", "", CONFIG_SERVE},
     {"state", "/s", "/t", "", CONFIG_SERVE},
     {"cert", "/c", "/d", " --key /k", CONFIG_SERVE},
     {"key", "/k", "/l", " --cert /c", CONFIG_SERVE},
@@ -152,6 +154,7 @@ static const char *value_now(const char *name)
 	    {"idle-timeout", config.idle_timeout_ms},
 	    {"connect-timeout", config.connect_timeout_ms},
 	    {"drain-timeout", config.drain_timeout_ms},
+	    {"engine-poll", config.engine_poll_ms},
 	    {"workers", config.workers},
 	    {"peer-connections", config.peer_connections},
 	    {"token-connections", config.token_connections},
@@ -262,7 +265,7 @@ static const char *value_wanted(const char *name, const char *value)
 		text[used] = '\0';
 		return text;
 	}
-	if (strstr(name, "-timeout")) {
+	if (strstr(name, "-timeout") || strcmp(name, "engine-poll") == 0) {
 		cr_assert_eq(config_duration_parse(value, &ms), 0);
 		snprintf(text, sizeof(text), "%u", ms);
 		return text;

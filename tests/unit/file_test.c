@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,4 +304,40 @@ Test(file, a_change_right_after_the_mark_is_seen)
 	spill(path, "meanwhile", 0600);
 	cr_assert(!file_watch_changed(&watch, path));
 	cr_assert(file_watch_changed(&watch, path));
+}
+
+/* A group that the writer may not give is given up; the file is the same person's, and nobody else's more
+ * than before. */
+Test(file, a_group_that_cannot_be_given)
+{
+	static const struct {
+		mode_t mode, left;
+	} cases[] = {{0640, 0600}, {0644, 0644}, {0664, 0644}, {0600, 0600}};
+	char where[] = "/tmp/file-group.XXXXXX", name[64], why[256] = "";
+	struct stat st;
+
+	cr_assert_eq(geteuid(), 0, "the tests run as root");
+	cr_assert_not_null(mkdtemp(where));
+	cr_assert_eq(chown(where, 65534, 65534), 0);
+	snprintf(name, sizeof(name), "%s/f", where);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+		cr_assert_geq(fd, 0);
+		cr_assert_eq(fchown(fd, 65534, 4711), 0);
+		close(fd);
+		pid_t pid = fork();
+		if (pid == 0) {
+			_exit(setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0 ||
+			      file_write(name, "x", 1, cases[i].mode, FILE_REPLACE, why, sizeof(why)) < 0);
+		}
+		int status = -1;
+		cr_assert_eq(waitpid(pid, &status, 0), pid);
+		cr_assert_eq(status, 0);
+		cr_assert_eq(stat(name, &st), 0);
+		cr_assert_eq(st.st_gid, 65534);
+		cr_assert_eq(st.st_mode & 0777, cases[i].left, "%o", st.st_mode & 0777);
+		cr_assert_eq(unlink(name), 0);
+	}
+	cr_assert_eq(rmdir(where), 0);
 }

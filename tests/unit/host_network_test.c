@@ -57,8 +57,8 @@ static struct host_network_ids ids_of(const char *first, const char *second)
 	memset(requests, 0, sizeof(requests));
 	listener = net_unix_listener(path, 5);
 	cr_assert_eq(pthread_create(&thread, NULL, serve, NULL), 0);
-	cr_assert_eq(host_network_watch(network, &engine), 0);
-	cr_assert_eq(host_network_watch(network, &engine), 0, "a second time changes nothing");
+	cr_assert_eq(host_network_watch(network, &engine, 60000), 0);
+	cr_assert_eq(host_network_watch(network, &engine, 60000), 0, "a second time changes nothing");
 	pthread_join(thread, NULL);
 	host_network_get(network, &ids);
 	host_network_free(network);

@@ -1,0 +1,236 @@
+#!/usr/bin/env bats
+# container/: the image out of the Dockerfile, deploy.sh and the stack, with a real engine. What the Dockerfile's build
+# stage would make comes from tests/support/musl, and `alpine` is a root of busybox: there is no registry here.
+
+# shellcheck disable=SC2034,SC2154,SC2153 # variables that common.bash reads or sets
+# shellcheck disable=SC2016,SC2030,SC2031 # scripts for the containers; each test is a subshell
+load common
+
+TOP=$E2E_DIR/../..
+GATE=manager-docker-api
+
+test_setup() {
+	mkdir bin
+	ln -s ../docker-direct bin/docker
+	export PATH=$WORK/bin:$PATH DOCKER_CONFIG=$DIRECT_CONFIG
+	# Where dockerd listens is the tests' own choice; deploy.sh looks where it is everywhere.
+	"$ENGINE" exec "$ENGINE_DIR" busybox ln -sf /run/engine/docker.sock /run/docker.sock
+	[ -n "$(direct images -q headgate:latest)" ] || make_image_of_headgate
+	P=$((30000 + RANDOM % 10000))
+}
+
+test_teardown() {
+	direct rm -f -v "$GATE" "$GATE-before" >/dev/null 2>&1 || true
+	direct volume rm "$GATE" >/dev/null 2>&1 || true
+}
+
+make_image_of_headgate() {
+	local applet busybox
+	busybox=$("$ENGINE" cli "$SUITE" | sed 's,/host/docker$,,')/usr/bin/busybox
+	"$TOP/tests/support/musl"
+	mkdir -p alpine/{bin,sbin,tmp,etc,var,usr/local/sbin} context/out/usr/local/sbin
+	strip -o context/out/usr/local/sbin/headgate "$TOP/build/musl/bin/headgate"
+	cp "$busybox" alpine/bin/busybox
+	for applet in $("$busybox" --list); do
+		[ -e "alpine/bin/$applet" ] || ln -s busybox "alpine/bin/$applet"
+	done
+	printf '#!/bin/sh\n[ "$1" = add ]\n' >alpine/sbin/apk
+	chmod 755 alpine/sbin/apk
+	echo root:x:0:0:root:/:/bin/sh >alpine/etc/passwd
+	echo root:x:0: >alpine/etc/group
+	tar -C alpine -c . | direct import \
+		--change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - alpine:3.22 >/dev/null
+	(cd "$TOP" && docker buildx build -f container/Dockerfile --build-arg VERSION=test \
+		--build-context "build=$WORK/context" -t headgate:latest .) >built 2>&1 || fail "$(cat built)"
+}
+
+# deploy [ARGUMENTS]: out, err, rc. SHELL_OF: another shell.
+deploy() {
+	rc=0
+	# shellcheck disable=SC2086 # a command and its arguments
+	timeout 120 ${SHELL_OF:-dash} "$TOP/container/deploy.sh" "$@" >out 2>err </dev/null || rc=$?
+}
+
+deployed() {
+	deploy --standalone --port "$P" "$@"
+	is "$rc" 0 || fail "$(cat out err)" "$(direct logs "$GATE" 2>&1 | tail -n 5)"
+}
+
+# The network of the engine, where the port is published.
+inside() { nsenter --target "$(cut -d' ' -f1 "$ENGINE_DIR/pid")" --net "$@"; }
+
+secret() { grep -o 'hg_[0-9a-f]*_[0-9a-f]*' out; }
+
+# ping SECRET: the status code.
+ping() {
+	direct cp "$GATE:/var/lib/headgate/ca.pem" ca.pem 2>/dev/null
+	inside curl -sS -o /dev/null -w '%{http_code}' --max-time 20 --cacert ca.pem -H "token: $1" "https://127.0.0.1:$P/_ping" 2>&1 ||
+		true
+}
+
+of_container() { direct container inspect -f "$1" "$GATE"; }
+
+@test "container: one command, then the docker CLI and dockerode with the token it printed" {
+	deployed
+	is "$(sed -n 1,3p out)" "$(printf 'cleaning up old manager container\nDeploying new manager container...\nmanager container deployed')"
+	has "$(cat out)" '^\* Use the following Token to connect to your docker deployment:$'
+	is "$(awk 'length > 80' out err)" ""
+	token=$(secret)
+	# The words it printed.
+	direct cp "$GATE:/var/lib/headgate/ca.pem" . 2>/dev/null
+	docker_config cli "$token"
+	version=$(DOCKER_CONFIG=$WORK/cli inside "$DOCKER" -H "tcp://127.0.0.1:$P" --tlsverify --tlscacert ca.pem version -f '{{.Server.Version}}')
+	is "$version" "$(direct version -f '{{.Server.Version}}')"
+	is "$(DOCKER_CONFIG=$WORK/cli inside "$DOCKER" -H "tcp://127.0.0.1:$P" --tlsverify --tlscacert ca.pem run --rm "$IMAGE" echo through)" through
+	NODE_PATH=$NODE_PATH inside node -e '
+		const Docker = require("dockerode"), [port, token] = process.argv.slice(1);
+		new Docker({ protocol: "https", host: "127.0.0.1", port, ca: require("fs").readFileSync("ca.pem"), headers: { token } })
+			.version().then((v) => console.log(v.Version), (e) => { console.log(String(e)); process.exit(1); });' "$P" "$token" >node.out
+	is "$(cat node.out)" "$version"
+	is "$(ping wrong)" 401
+	# The original's way to see it again, and this one's.
+	has "$(of_container '{{.Config.Env}}')" "DOCKER_API_TOKEN=$token"
+	deploy token
+	is "$(cat out)" "$token"
+	deploy status
+	is "$rc" 0
+	has "$(cat out)" '^ready +yes$'
+	is "$(of_container '{{.HostConfig.RestartPolicy.Name}}')" always
+	healthy() { [ "$(of_container '{{.State.Health.Status}}')" = healthy ]; }
+	within 25 healthy
+	deploy remove
+	is "$rc" 0
+	is "$(direct ps -aq --filter "name=$GATE")" ""
+	[ -n "$(direct volume ls -q --filter "name=$GATE")" ]
+	deploy remove --all
+	is "$(direct volume ls -q --filter "name=$GATE")" ""
+	deploy status
+	is "$rc" 1
+	has "$(cat err)" 'there is no container manager-docker-api; deploy it first$'
+}
+
+@test "container: not root, nothing to write, no capabilities; io_uring by our profile, epoll by Docker's" {
+	deployed
+	has "$(direct logs "$GATE" 2>&1)" 'listening on .* events by uring,'
+	direct exec "$GATE" cat /proc/1/status >status
+	has "$(cat status)" '^Uid:.2376.2376.2376.2376$'
+	for set in CapInh CapPrm CapEff CapBnd CapAmb; do has "$(cat status)" "^$set:.0000000000000000$"; done
+	has "$(cat status)" '^NoNewPrivs:.1$'
+	has "$(cat status)" '^Seccomp:.2$'
+	direct exec "$GATE" sh -c 'echo x >/etc/x' 2>err && fail "it could write"
+	has "$(cat err)" 'Read-only file system'
+	# What the program never does is refused.
+	direct exec "$GATE" busybox unshare -U true 2>err && fail "namespaces can be made"
+	has "$(cat err)" 'Operation not permitted'
+	[ "$(direct image inspect -f '{{.Size}}' headgate:latest)" -lt 15000000 ]
+	deployed --seccomp default
+	has "$(direct logs "$GATE" 2>&1)" 'listening on .* events by epoll,'
+	is "$(ping "$(secret)")" 200
+}
+
+@test "container: again keeps the token, --rotate and --token-file do not; CA and shells" {
+	deployed
+	first=$(secret)
+	direct cp "$GATE:/var/lib/headgate/ca.pem" ca.first 2>/dev/null
+	SHELL_OF=bash deployed
+	is "$(secret)" "$first"
+	has "$(cat err)" 'the token is the one before; --rotate makes a new one'
+	SHELL_OF="$("$ENGINE" cli "$SUITE" | sed 's,/host/docker$,,')/usr/bin/busybox sh" deployed --rotate
+	second=$(secret)
+	fails test "$first" = "$second"
+	is "$(ping "$first") $(ping "$second")" '401 200'
+	cmp ca.first ca.pem
+	printf 'mine-%s' "$N" >token
+	deployed --token-file token --print-token no
+	fails grep -F "mine-$N" out err
+	is "$(ping "mine-$N")" 200
+}
+
+@test "container: sealed keeps the digest alone" {
+	deployed --sealed
+	first=$(secret)
+	fails has "$(of_container '{{.Config.Env}}')" DOCKER_API_TOKEN 2>/dev/null
+	is "$(ping "$first")" 200
+	deployed --sealed
+	is "$(secret || true)" ""
+	is "$(ping "$first")" 200
+	deploy token
+	second=$(secret)
+	opens() { [ "$(ping "$second")" = 200 ]; }
+	within 3 opens
+	is "$(ping "$first")" 401
+}
+
+@test "container: what fails says why, and the one before goes on" {
+	deployed
+	first=$(secret) id=$(of_container '{{.Id}}')
+	before() { is "$rc" 1 && is "$(of_container '{{.Id}}')" "$id" && is "$(of_container '{{.State.Running}}')" true; }
+	# The port of another.
+	inside python3 -c 'import socket, time
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("0.0.0.0", 29999)); s.listen(); time.sleep(60)' 3>&- 4>&- &
+	BACKGROUND+=($!)
+	within 5 inside bash -c 'exec 3<>/dev/tcp/127.0.0.1/29999'
+	deploy --standalone --port 29999
+	before
+	has "$(cat err)" 'port 29999 is in use on this host; stop what uses it, or give --port; the container before runs again$'
+	# An image that is not there, and one that ends at once.
+	deploy --standalone --port "$P" --image headgate:nothing
+	before
+	has "$(cat err)" 'there is no image headgate:nothing'
+	printf 'FROM headgate:latest\nENTRYPOINT ["sh", "-c", "echo cannot go on >&2; exit 3"]\n' |
+		docker buildx build -t headgate:broken - >/dev/null 2>&1
+	deploy --standalone --port "$P" --image headgate:broken
+	before
+	has "$(cat err)" 'the new container has ended: cannot go on; the container before runs again$'
+	# An engine that does not answer.
+	deploy --standalone --port "$P" --engine tcp://127.0.0.1:1 --wait 2
+	before
+	has "$(cat err)" 'not ready after 2 s: .*cannot reach the Docker Engine at tcp://127.0.0.1:1'
+	is "$(ping "$first")" 200
+	is "$(direct ps -aq --filter "name=$GATE" | wc -l)" 1
+	# No swarm, no engine, wrong options.
+	[ "$(direct info -f '{{.Swarm.LocalNodeState}}')" = inactive ] || direct swarm leave --force >/dev/null
+	deploy --port "$P"
+	before
+	has "$(cat err)" "this engine is no swarm manager; run 'docker swarm init', or give --standalone$"
+	printf '#!/bin/sh\nexec "%s" -H unix:///nowhere "$@"\n' "$DOCKER" >bin/docker.none
+	chmod 755 bin/docker.none
+	mv bin/docker bin/docker.real && cp bin/docker.none bin/docker
+	deploy --port "$P"
+	is "$rc" 1
+	has "$(cat err)" '^deploy\.sh: the Docker Engine does not answer: '
+	for bad in '--port x' '--port 70000' '--nonsense 1' 'fly' '--port' '--print-token maybe'; do
+		# shellcheck disable=SC2086 # words
+		deploy $bad
+		is "$rc" 2
+		has "$(cat err)" "try 'deploy.sh --help'$"
+	done
+}
+
+@test "container: a swarm, and an update while a log is followed" {
+	[ "$(direct info -f '{{.Swarm.ControlAvailable}}')" = true ] || direct swarm init --advertise-addr 127.0.0.1 >/dev/null
+	deploy swarm --port "$P" --state "$WORK/state" --san localhost
+	is "$rc" 0 || fail "$(cat out err)" "$(direct service ps --no-trunc headgate_gate 2>&1)"
+	token=$(secret)
+	docker_config cli "$token"
+	cli() { DOCKER_CONFIG=$WORK/cli inside "$DOCKER" -H "tcp://localhost:$P" --tlsverify --tlscacert state/ca.pem "$@"; }
+	has "$(cli node ls)" 'Leader'
+	direct run -d --name "$N-d" "$IMAGE" sh -c 'for i in $(seq 60); do echo "line $i"; sleep 0.2; done' >/dev/null
+	cli logs -f "$N-d" >followed 2>&1 3>&- 4>&- &
+	follower=$!
+	within 10 file_has followed '^line 3$'
+	# Another certificate: the old task drains, the log with it, and is not cut.
+	deploy swarm --port "$P" --state "$WORK/state" --san other.example --wait 90
+	is "$rc" 0 || fail "$(cat out err)" "$(direct service ps --no-trunc headgate_gate 2>&1)"
+	has "$(cat err)" 'the token is the one before'
+	wait "$follower"
+	is "$(tail -n 1 followed)" 'line 60'
+	is "$(wc -l <followed)" 60
+	is "$(cli version -f '{{.Server.Version}}')" "$(direct version -f '{{.Server.Version}}')"
+	has "$(openssl x509 -in state/server.pem -noout -ext subjectAltName)" 'DNS:other\.example'
+	is "$(stat -c %a state/ca-key.pem state/server-key.pem state/tokens | sort -u)" 600
+	direct stack rm headgate >/dev/null
+	gone() { [ -z "$(direct ps -q --filter name=headgate_gate)" ]; }
+	within 60 gone
+	for s in $(direct secret ls -q --filter name=headgate_); do direct secret rm "$s" >/dev/null; done
+}
