@@ -4,7 +4,8 @@
  * HTTP. Meant for loopback or a unix socket. Served by the main thread, one short request at a time.
  *
  *     GET /health  200 as long as the program runs
- *     GET /ready   200 when it takes new clients and the engine can be reached, else 503 with the reason
+ *     GET /ready   200 when it takes new clients and the engine answers, and is in no swarm or a
+ *                  manager that reaches the leader; else 503 with the reason
  *     GET /metrics what was counted (counters.h), for Prometheus
  *
  * Layer 4.

@@ -79,6 +79,12 @@ int inspect_request(const struct inspect_limits *limits, const struct route *rou
 		    char reason[INSPECT_REASON_BYTES]) MUST_USE;
 
 /*
+ * The string that an answer of the engine's has at `path`, names of members that end with NULL. False, and ""
+ * in `text`, when there is none or it does not fit.
+ */
+bool inspect_answer_text(struct span json, const char *const *path, char *text, size_t text_cap);
+
+/*
  * The ID in the engine's answer to GET /networks/NAME. False when there is none of letters and digits alone
  * that fits.
  */

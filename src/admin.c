@@ -11,6 +11,7 @@
 
 #include "http.h"
 #include "span.h"
+#include "swarm.h"
 #include "timer.h"
 
 #define ADMIN_TIMEOUT_MS 1000 /* for the engine */
@@ -43,8 +44,8 @@ void admin_close(struct admin *admin)
 	admin_init(admin);
 }
 
-/* Whether the engine takes connections; `text` says why not. */
-static bool engine_answers(const struct engine *engine, char *text, size_t text_cap)
+/* Whether it takes connections; `text` says why not. */
+static bool takes_connections(const struct engine *engine, char *text, size_t text_cap)
 {
 	int fd = -1;
 	int result = engine_connect(engine, &fd);
@@ -57,6 +58,17 @@ static bool engine_answers(const struct engine *engine, char *text, size_t text_
 	if (result < 0)
 		engine_trouble(engine, false, result, NULL, text, text_cap);
 	return result == 0;
+}
+
+/* Another headgate answers nobody without a token. */
+static bool engine_answers(const struct engine *engine, char *text, size_t text_cap)
+{
+	if (engine->is_remote)
+		return takes_connections(engine, text, text_cap);
+	if (swarm_is_manageable(engine, ADMIN_TIMEOUT_MS, text, text_cap) < 0)
+		return false;
+	strlcpy(text, "ok", text_cap);
+	return true;
 }
 
 /* One read: what asks for health sends its head in one piece, or is not worth waiting for. */

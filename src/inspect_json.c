@@ -307,3 +307,18 @@ int inspect_json_table(struct inspect *inspect, json_t *value, const struct insp
 	}
 	return 0;
 }
+
+bool inspect_answer_text(struct span json, const char *const *path, char *text, size_t text_cap)
+{
+	json_t *root = json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *value = root;
+
+	for (; *path; path++)
+		value = json_object_get(value, *path);
+	const char *found = json_string_value(value);
+	bool fits = found && strlcpy(text, found, text_cap) < text_cap;
+	if (!fits)
+		text[0] = '\0';
+	json_decref(root);
+	return fits;
+}

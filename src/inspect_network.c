@@ -96,14 +96,11 @@ int inspect_network(struct inspect *inspect, json_t *root)
 
 bool inspect_network_id(struct span json, char id[INSPECT_NETWORK_ID_BYTES])
 {
-	json_t *root = json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL);
-	const char *text = json_string_value(json_object_get(root, "Id"));
-	size_t length = text ? strspn(text, "0123456789abcdefghijklmnopqrstuvwxyz") : 0;
-	bool good = length > 0 && length < INSPECT_NETWORK_ID_BYTES && text[length] == '\0';
+	static const char *const path[] = {"Id", NULL};
 
+	if (inspect_answer_text(json, path, id, INSPECT_NETWORK_ID_BYTES) && id[0] &&
+	    id[strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz")] == '\0')
+		return true;
 	id[0] = '\0';
-	if (good)
-		memcpy(id, text, length + 1);
-	json_decref(root);
-	return good;
+	return false;
 }

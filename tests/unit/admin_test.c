@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
 
 #include "net_support.h"
 
@@ -110,6 +111,63 @@ Test(admin, health)
 	cr_assert_eq(get("GET", "/health", true), 200, "and while draining");
 }
 
+/* An engine that gives these answers, one a connection. */
+struct scripted {
+	int listener;
+	const char *const *answers;
+	pthread_t thread;
+};
+
+static void *scripted_run(void *arg)
+{
+	struct scripted *scripted = arg;
+
+	for (const char *const *one = scripted->answers; *one; one++) {
+		char request[1024];
+		int fd = accept(scripted->listener, NULL, NULL);
+
+		cr_assert_gt(recv(fd, request, sizeof(request), 0), 0);
+		net_send(fd, *one, strlen(*one));
+		close(fd);
+	}
+	return NULL;
+}
+
+static int get_ready(const char *first, const char *second)
+{
+	const char *const answers[] = {first, second, NULL};
+	struct scripted scripted = {.listener = net_unix_listener(engine_path, 5), .answers = answers};
+
+	cr_assert_eq(pthread_create(&scripted.thread, NULL, scripted_run, &scripted), 0);
+	/* Its descriptors come and go meanwhile: ask() would count them. */
+	int client = net_unix_connect(admin_path), status = 0;
+	net_send(client, "GET /ready HTTP/1.1\r\nHost: x\r\n\r\n", 35);
+	admin_answer(&admin, false);
+	answer[net_recv(client, answer, sizeof(answer) - 1, 100)] = '\0';
+	close(client);
+	pthread_join(scripted.thread, NULL);
+	close(scripted.listener);
+	unlink(engine_path);
+	cr_assert_eq(sscanf(answer, "HTTP/1.1 %d ", &status), 1, "%s", answer);
+	return status;
+}
+
+#define NO_SWARM    "HTTP/1.0 503 Service Unavailable\r\n\r\n{\"message\":\"This node is not a swarm manager.\"}"
+#define INFO(state) "HTTP/1.0 200 OK\r\n\r\n{\"ID\":\"x\",\"Swarm\":{\"LocalNodeState\":\"" state "\"}}"
+
+Test(admin, ready_is_a_manager_or_in_no_swarm)
+{
+	cr_assert_eq(get_ready("HTTP/1.0 200 OK\r\n\r\n{\"ID\":\"x\"}", NULL), 200);
+	cr_assert_str_eq(body(), "ok\n");
+	cr_assert_eq(get_ready(NO_SWARM, INFO("inactive")), 200);
+	cr_assert_eq(get_ready(NO_SWARM, INFO("active")), 503, "a worker, or no leader");
+	cr_assert_not_null(strstr(body(), "no manager of it that reaches its leader"), "%s", answer);
+	cr_assert_eq(get_ready(NO_SWARM, INFO("locked")), 503);
+	cr_assert_eq(get_ready(NO_SWARM, "HTTP/1.0 500 Oops\r\n\r\n{}"), 503);
+	cr_assert_not_null(strstr(body(), "answers GET /info with 500"), "%s", answer);
+	cr_assert_eq(get_ready("SSH-2.0\r\n", NULL), 503);
+}
+
 Test(admin, ready)
 {
 	int listener;
@@ -118,7 +176,8 @@ Test(admin, ready)
 	cr_assert_not_null(strstr(body(), engine_path), "the reason: %s", answer);
 	cr_assert_eq(strlen(body()), content_length());
 	listener = net_unix_listener(engine_path, 5);
-	cr_assert_eq(get("GET", "/ready", false), 200);
+	cr_assert_eq(get("GET", "/ready", false), 503, "it is there, and says nothing");
+	cr_assert_not_null(strstr(body(), "timed out"), "%s", answer);
 	cr_assert_eq(strlen(body()), content_length());
 	cr_assert_eq(get("GET", "/ready", true), 503);
 	cr_assert_not_null(strstr(body(), "draining"));
