@@ -193,7 +193,7 @@ start_container() {
 	set -- --detach --name "$name" --read-only --cap-drop ALL --security-opt no-new-privileges \
 		--mount "type=volume,src=$name,dst=/var/lib/headgate" \
 		--publish "${bind:+$bind:}$port:2376" --stop-timeout 40 \
-		--env NODE_TYPE=manager --env "HEADGATE_SAN=$names"
+		--env NODE_TYPE=manager --env "HEADGATE_SAN=$names" --env "HEADGATE_CONTAINER=$name"
 	if [ -n "$engine" ]; then
 		set -- "$@" --user 2376:2376 --env "HEADGATE_ENGINE=$engine"
 		[ -z "$cert_dir" ] || set -- "$@" --env HEADGATE_ENGINE_CERT_DIR=/var/lib/headgate/engine

@@ -18,6 +18,7 @@
 #include "host_network.h"
 #include "http.h"
 #include "limit.h"
+#include "own.h"
 #include "pipe.h"
 #include "relay.h"
 #include "snapshot.h"
@@ -36,6 +37,7 @@ struct conn_env {
 	struct limits *limits;		   /* borrowed, shared; locks itself */
 	struct host_network *host_network; /* borrowed, shared; locks itself; NULL: its IDs are not known */
 	bool token_in_path;
+	const struct own *own;			    /* borrowed, shared, immutable; NULL: nothing is */
 	const struct address_prefix *proxy_sources; /* borrowed: who speaks the PROXY protocol */
 	size_t proxy_sources_count;
 	struct timers timers;

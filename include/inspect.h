@@ -57,6 +57,8 @@ struct inspect_limits {
 	 * names with a character that no ID has (stack_default) are let through.
 	 */
 	struct inspect_words host_networks;
+	const char *own_volume; /* headgate's own, which nobody mounts; NULL: there is none. Filled in as
+				   these are. */
 };
 
 enum inspect_need {

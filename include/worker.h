@@ -52,6 +52,7 @@ struct worker_shared {
 	struct snapshot *snapshot; /* borrowed; each worker holds it itself */
 	struct limits *limits;
 	struct host_network *host_network; /* or NULL */
+	const struct own *own;		   /* or NULL */
 	struct tls_server *tls;
 	const struct listener *listeners;
 	size_t listeners_count;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "access.h"
 #include "config.h"
@@ -23,6 +24,7 @@
 #include "limit.h"
 #include "listener.h"
 #include "log.h"
+#include "own.h"
 #include "pki.h"
 #include "policy.h"
 #include "service.h"
@@ -53,6 +55,7 @@ struct serve {
 	struct access access;
 	struct limits *limits;		   /* owned */
 	struct host_network *host_network; /* owned */
+	struct own own;
 	char new_token[TOKEN_GENERATED_BYTES];
 };
 
@@ -289,6 +292,9 @@ static int serve_prepare(struct serve *serve)
 				     service->error, sizeof(service->error));
 	if (result == 0)
 		result = prepare_limits(serve);
+	char host_name[256] = "";
+	(void)gethostname(host_name, sizeof(host_name) - 1);
+	own_init(&serve->own, service->config.container, host_name);
 	if (result == 0) {
 		result = host_network_new(&serve->host_network);
 		if (result < 0)
@@ -302,6 +308,7 @@ static int serve_prepare(struct serve *serve)
 	if (result == 0)
 		result = service_start(service, (struct worker_shared){.snapshot = serve->access.snapshot,
 								       .limits = serve->limits,
+								       .own = &serve->own,
 								       .host_network = serve->host_network});
 	return result;
 }

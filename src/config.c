@@ -81,6 +81,9 @@ static const struct config_option all_options[] = {
 	 .commands = SERVE | CHECK | TOKEN | EXPLAIN},
 	{"client-ca", "FILE", CONFIG_VALUE_TEXT, FIELD(client_ca_file), "Files", NULL,
 	 .help = "PEM; a client certificate of this CA does for a token: its CN or DNS name is the token's name", .commands = SERVE | CHECK},
+	{"container", "NAME", CONFIG_VALUE_TEXT, FIELD(container), "Files", NULL,
+	 .help = "the container of the engine that this runs in, which is also its volume's name: every role but admin is "
+	 "kept from both", .commands = SERVE},
 
 	{"to", "HOST:PORT", CONFIG_VALUE_REMOTE, FIELD(engine), "Remote headgate", NULL,
 	 .help = "where it is; may stand without the option's name", .commands = CONNECT},

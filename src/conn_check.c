@@ -225,6 +225,7 @@ static const struct inspect_limits *limits_now(const struct conn_env *env,
 	struct inspect_words *known = &now->limits.host_networks;
 
 	now->limits = *limits;
+	now->limits.own_volume = env->own ? env->own->name : NULL;
 	*known = (struct inspect_words){.words = now->words};
 	host_network_get(env->host_network, &now->ids);
 	if (now->ids.local[0])
@@ -265,6 +266,11 @@ void conn_authorize(struct conn *c, const struct http_request *request, const st
 	struct policy_decision decision;
 
 	policy_decide(c->x.principal->role, request->method, request->path, route, &decision);
+	if (decision.verdict != POLICY_DENY && !role_is_unlimited(c->x.principal->role) &&
+	    own_is_meant(c->env->own, request->path, request->query)) {
+		refuse_with(refusal, 403, "this is headgate's own, for tokens with the role admin alone");
+		return;
+	}
 	if (decision.verdict == POLICY_ALLOW)
 		return;
 	enum inspect_need need = decision.verdict == POLICY_INSPECT ? inspect_need(route) : INSPECT_NOTHING;

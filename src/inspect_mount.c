@@ -94,6 +94,10 @@ static bool volume_name_ok(struct span name)
 
 static int check_volume_name(struct inspect *inspect, struct span name)
 {
+	const char *own = inspect->limits->own_volume;
+
+	if (own && span_ieq(name, span_of(own)))
+		return inspect_refuse(inspect, INSPECT_LACKS_ANY, "headgate's own volume");
 	if (volume_name_ok(name))
 		return 0;
 	return inspect_refuse(inspect, INSPECT_LACKS_MOUNTS, "the mount of %s, which is no volume's name",

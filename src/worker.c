@@ -170,6 +170,7 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 	worker->env.snapshot = snapshot_hold(shared->snapshot);
 	worker->env.limits = shared->limits;
 	worker->env.host_network = shared->host_network;
+	worker->env.own = shared->own;
 	worker->env.token_in_path = config->token_in_path;
 	worker->env.proxy_sources = config->proxy_sources;
 	worker->env.proxy_sources_count = config->proxy_sources_count;

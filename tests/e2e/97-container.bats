@@ -207,6 +207,45 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
 	done
 }
 
+@test "container: lesser roles are kept from headgate's own" {
+	deployed
+	id=$(of_container '{{.Id}}')
+	direct exec "$GATE" headgate token create wide --role deploy >secret.deploy 2>err || fail "$(cat err)"
+	direct exec "$GATE" headgate token create seer --role read-env >secret.read 2>err || fail "$(cat err)"
+	direct exec "$GATE" headgate token create hand --role operate >secret.operate 2>err || fail "$(cat err)"
+	direct cp "$GATE:/var/lib/headgate/ca.pem" ca.pem 2>/dev/null
+	as() {
+		local role=$1
+		shift
+		docker_config "cli.$role" "$(<"secret.$role")"
+		rc=0
+		DOCKER_CONFIG=$WORK/cli.$role inside timeout 30 "$DOCKER" -H "tcp://127.0.0.1:$P" --tlsverify --tlscacert ca.pem \
+			"$@" >out 2>err </dev/null || rc=$?
+	}
+	ready() { as read version && [ "$rc" = 0 ]; }
+	within 3 ready
+	direct run -d --name "$N-d" -e WORD=other "$IMAGE" sleep 60 >/dev/null
+	as read inspect "$N-d"
+	is "$rc" 0
+	has "$(cat out)" WORD=other
+	for name in "$GATE" "$id" "${id:0:12}" "${id:0:5}"; do
+		as read inspect --type container "$name"
+		is "$rc" 1
+		has "$(cat err)" "headgate's own, for tokens with the role admin alone"
+		as operate stop "$name"
+		has "$(cat err)" "headgate's own"
+	done
+	for mount in "-v $GATE:/x" "--mount type=volume,src=$GATE,dst=/x"; do
+		# shellcheck disable=SC2086 # words
+		as deploy run --rm $mount "$IMAGE" cat /x/ca-key.pem
+		fails test "$rc" = 0
+		has "$(cat err)" "headgate's own volume"
+	done
+	as deploy run --rm -v "$N-v:/x" "$IMAGE" true
+	is "$rc" 0 || fail "$(cat err)"
+	direct volume rm "$N-v" >/dev/null
+}
+
 @test "container: a swarm, and an update while a log is followed" {
 	[ "$(direct info -f '{{.Swarm.ControlAvailable}}')" = true ] || direct swarm init --advertise-addr 127.0.0.1 >/dev/null
 	deploy swarm --port "$P" --state "$WORK/state" --san localhost

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* own_test.c: what is headgate's own in its container, in every way to name it. */
+#include "own.h"
+
+#include <criterion/criterion.h>
+
+#include "compiler.h"
+
+#define NAME "manager-docker-api"
+#define ID   "0123456789ab"
+
+static bool meant(const char *host_name, const char *path, const char *query)
+{
+	struct own own;
+
+	own_init(&own, NAME, host_name);
+	return own_is_meant(&own, span_of(path), span_of(query));
+}
+
+Test(own, what_is)
+{
+	static const char *const paths[] = {
+	    "/containers/" NAME "/json",
+	    "/v1.41/containers/" NAME "/json",
+	    "/containers/" NAME,
+	    "/containers/Manager-Docker-API/logs",
+	    "/containers/" ID "/exec",
+	    "/containers/" ID "cdef0123/archive",
+	    "/containers/0/stop",
+	    "/containers/01234567/attach/ws",
+	    "/volumes/" NAME,
+	    "/v1.30/volumes/" NAME "-more",
+	    "/services/" NAME "_gate",
+	    "/secrets/" NAME ".key",
+	    "/configs/" NAME "/update",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		cr_assert(meant(ID, paths[i], ""), "%s", paths[i]);
+	cr_assert(meant(ID, "/commit", "?container=" NAME "&repo=x"));
+	cr_assert(meant(ID, "/v1.41/commit", "?repo=x&container=0123"));
+	cr_assert(meant(ID, "/commit", "?container=manager%2Ddocker-api"));
+	cr_assert(meant(ID, "/commit", "?c%6fntainer=web"));
+}
+
+Test(own, what_is_not)
+{
+	static const char *const paths[] = {
+	    "/containers/json",
+	    "/containers/create",
+	    "/containers/web/json",
+	    "/containers/" NAME "x/json",
+	    "/containers/1123/json",
+	    "/containers/0123456789ac/json",
+	    "/volumes/other",
+	    "/volumes/" NAME "x",
+	    "/images/" NAME "/json",
+	    "/",
+	    "",
+	    "/services/x",
+	    "/volumes",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		cr_assert_not(meant(ID, paths[i], "?container=" NAME), "%s", paths[i]);
+	cr_assert_not(meant(ID, "/commit", "?container=web&repo=x"));
+	cr_assert_not(meant(ID, "/commit", "?container=web&comment=two%20words&&x=+"));
+	cr_assert_not(meant(ID, "/commit", ""));
+	/* A host name of one's own is no ID; and without a container there is nothing. */
+	cr_assert_not(meant("manager1", "/containers/m/json", ""));
+	cr_assert_not(meant("0123456789AB", "/containers/0123456789AB/json", ""));
+	struct own own;
+	own_init(&own, NULL, ID);
+	cr_assert_not(own_is_meant(&own, span_of("/containers/" ID "/json"), SPAN("")));
+	cr_assert_not(own_is_meant(NULL, span_of("/containers/" ID "/json"), SPAN("")));
+}
