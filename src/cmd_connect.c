@@ -125,7 +125,10 @@ static const char *secret_of(const struct file_text *text, struct span *secret)
 	*secret = (struct span){.ptr = text->data, .len = text->len};
 	while (secret->len && (secret->ptr[secret->len - 1] == '\n' || secret->ptr[secret->len - 1] == '\r'))
 		secret->len--;
-	return token_secret_problem(*secret);
+	for (size_t i = 0; i < secret->len; i++)
+		if ((unsigned char)secret->ptr[i] <= ' ' || (unsigned char)secret->ptr[i] >= 0x7f)
+			return "only the token may be in it, on one line, without blanks";
+	return secret->len == 0 ? "there is no token in it" : token_secret_problem(*secret);
 }
 
 /* The one whose requests all are, in a set of its own. */
