@@ -45,7 +45,7 @@ void ktls_readable(struct ktls *ktls);
  * Reads data, of one record at most. Bytes; 0 at the end of the peer's direction (close_notify, or FIN alone:
  * `truncated`); -EAGAIN; -EKEYEXPIRED when the peer has sent a KeyUpdate, which is not followed; -EPROTO for
  * a fatal alert, a broken or a forbidden record (an alert is sent then, if the kernel sends); or -errno.
- * Control records are handled on the way, their content passes through `data`. The pool lends its reader.
+ * Control records are handled on the way. The pool lends its reader.
  */
 ssize_t ktls_read(struct ktls *ktls, int fd, struct pipe_pool *pipes, void *data, size_t len);
 

@@ -57,6 +57,8 @@ enum message { MESSAGE_HELLO_REQUEST = 0, MESSAGE_TICKET = 4, MESSAGE_KEY_UPDATE
 #define MESSAGE_HEADER_BYTES 4
 /* A ticket is at most 2^16 bytes and has a few fields around it (RFC 8446 4.6.1). */
 #define TICKET_MAX_BYTES ((uint32_t)(2 * 65536))
+/* Five pieces a record at most. */
+#define CONTROL_PIECE_BYTES 4096
 /* Go's server sends one ticket, OpenSSL's two, in a record each. */
 #define IGNORED_MAX 16
 /* MAX_EMPTY_RECORDS of OpenSSL. */
@@ -316,7 +318,11 @@ static ssize_t read_control(struct ktls *ktls, int fd, void *data, size_t len)
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(uint8_t))];
 	} control;
-	struct iovec iov = {.iov_base = data, .iov_len = len};
+	/* What is no data is not for the caller, whose room may be a byte: a long record would come in as
+	 * many pieces. */
+	uint8_t scratch[CONTROL_PIECE_BYTES];
+	bool is_odd = ktls->is_odd;
+	struct iovec iov = {.iov_base = is_odd ? scratch : data, .iov_len = is_odd ? sizeof(scratch) : len};
 	struct msghdr message = {.msg_iov = &iov,
 				 .msg_iovlen = 1,
 				 .msg_control = control.bytes,
@@ -326,7 +332,6 @@ static ssize_t read_control(struct ktls *ktls, int fd, void *data, size_t len)
 	do
 		n = recvmsg(fd, &message, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
-	bool is_odd = ktls->is_odd;
 	ktls->is_odd = ktls->is_ending = false;
 	ktls->records++;
 	if (n < 0 && errno == EAGAIN && is_odd)
@@ -339,9 +344,13 @@ static ssize_t read_control(struct ktls *ktls, int fd, void *data, size_t len)
 		return 0;
 	}
 	got_something(ktls, fd);
-	if (type == RECORD_DATA)
+	if (type == RECORD_DATA && is_odd) /* splice(2) takes data */
+		return read_error(ktls, fd, EINVAL);
+	if (type == RECORD_DATA) {
+		ktls->ignored_count = ktls->empty_count = 0;
 		return n > 0 ? n : -EINTR;
-	int result = take_control(ktls, fd, type, data, (size_t)n, message.msg_flags & MSG_EOR);
+	}
+	int result = take_control(ktls, fd, type, iov.iov_base, (size_t)n, message.msg_flags & MSG_EOR);
 	return result > 0 ? -EINTR : result;
 }
 
