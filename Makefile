@@ -177,6 +177,11 @@ $B/bench/check: bench/check.c $B/libheadgate.a Makefile
 bench-check: $B/bench/check
 	$(Q)$B/bench/check $(CHECK)
 
+# What a reload costs the requests that run meanwhile. RELOAD="ROUNDS REQUESTS" goes to bench/reload.
+.PHONY: bench-reload
+bench-reload: $B/headgate $B/bench/engine $B/bench/load
+	$(Q)bench/reload $(RELOAD)
+
 .PHONY: bench-rough
 bench-rough: $B/headgate $B/bench/engine $B/bench/load
 	$(Q)bench/rough $(ROUGH)
