@@ -140,8 +140,9 @@ static int get_ready(const char *first, const char *second)
 
 	cr_assert_eq(pthread_create(&scripted.thread, NULL, scripted_run, &scripted), 0);
 	/* Its descriptors come and go meanwhile: ask() would count them. */
+	static const char request[] = "GET /ready HTTP/1.1\r\nHost: x\r\n\r\n";
 	int client = net_unix_connect(admin_path), status = 0;
-	net_send(client, "GET /ready HTTP/1.1\r\nHost: x\r\n\r\n", 35);
+	net_send(client, request, sizeof(request) - 1);
 	admin_answer(&admin, false);
 	answer[net_recv(client, answer, sizeof(answer) - 1, 100)] = '\0';
 	close(client);
