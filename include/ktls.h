@@ -20,6 +20,7 @@
 struct ktls {
 	bool sends, receives;  /* the kernel has this direction */
 	bool is_client;	       /* the peer is a server: it may send session tickets */
+	bool is_tls13;	       /* not TLS 1.2 */
 	bool close_notify;     /* the peer ended its direction as it should */
 	bool truncated;	       /* the peer's direction ended by FIN, without a close_notify */
 	bool rekeyed;	       /* the peer's KeyUpdate ended it */
@@ -54,6 +55,13 @@ ssize_t ktls_read(struct ktls *ktls, int fd, struct pipe_pool *pipes, void *data
  * something else than data comes next: ktls_read() then has to be called.
  */
 ssize_t ktls_splice(struct ktls *ktls, int fd, struct pipe *pipe, size_t len);
+
+/*
+ * What a failed write means, from its errno: a record that the kernel could not decrypt leaves its error on
+ * the socket (sk_err), and the next call gets it, be it a send(2). -EPROTO then, as from ktls_read(), else
+ * -number.
+ */
+int ktls_write_error(struct ktls *ktls, int fd, int number);
 
 /* Sends a close_notify. 0, -EAGAIN (wait until writable, call again) or -errno. */
 int ktls_close_notify(int fd);

@@ -137,11 +137,18 @@ static inline bool leg_is_starved(const struct leg *leg)
 /* Whether leg_read() has bytes that the event loop does not know of. */
 bool leg_has_pending(const struct leg *leg);
 
-/* Bytes taken (all of them have left the caller's care), -EAGAIN (wait for EVENT_OUT), or -errno. */
+/* Bytes taken (all of them have left the caller's care, not always this machine), -EAGAIN (wait for
+ * EVENT_OUT), or -errno. */
 ssize_t leg_write(struct leg *leg, const void *data, size_t len);
 
-/* Sends what TLS still holds. 0, -EAGAIN or -errno. */
+/* Sends what OpenSSL still holds; what kernel TLS holds leaves by itself. 0, -EAGAIN or -errno. */
 int leg_flush(struct leg *leg);
+
+/*
+ * As leg_flush(), and with kernel TLS -EAGAIN also while the socket is full: a FIN now would drop a record
+ * that the kernel has taken and not yet encrypted.
+ */
+int leg_settle(struct leg *leg);
 
 /*
  * Ends our direction, reading goes on. With TLS that is a close_notify and the socket stays open both
@@ -149,7 +156,7 @@ int leg_flush(struct leg *leg);
  */
 int leg_end(struct leg *leg);
 
-/* After leg_end(): the FIN of a TLS leg, too. */
+/* After leg_end(): the FIN of a TLS leg, too. After leg_settle() alone: the end of a stream that was cut. */
 void leg_fin(struct leg *leg);
 
 /*

@@ -29,7 +29,7 @@ enum relay_result {
 	RELAY_AGAIN,	/* the budget is used up, more is there: call again after the others had their turn */
 	RELAY_WAIT_IN,	/* wait for EVENT_IN of `from` */
 	RELAY_WAIT_OUT, /* wait for EVENT_OUT of `to` */
-	RELAY_DONE,	/* the body is complete and has left */
+	RELAY_DONE,  /* the body is complete and has left; with kernel TLS, its socket's queue may hold it */
 	RELAY_ENDED, /* `from` ended; everything it sent has left; body_is_done() tells if it was the whole */
 	RELAY_BAD,   /* the body's framing is malformed; the good part before it may have left */
 	RELAY_FROM_FAILED,

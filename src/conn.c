@@ -1138,7 +1138,7 @@ static enum conn_step state_drain(struct conn *c)
 	/* A client with a token may read an answer as slowly as it likes; the clock starts behind it. */
 	if (!lingering && !c->x.principal)
 		deadline(c, TIMER_LINGER);
-	int result = c->cut ? leg_flush(&c->client) : leg_end(&c->client);
+	int result = c->cut ? leg_settle(&c->client) : leg_end(&c->client);
 	if (result == -EAGAIN) {
 		want(c, &c->client, EVENT_OUT);
 		return WAIT;
@@ -1147,10 +1147,7 @@ static enum conn_step state_drain(struct conn *c)
 		return END;
 	if (!lingering)
 		deadline(c, TIMER_LINGER);
-	if (c->cut)
-		(void)shutdown(c->client.fd, SHUT_WR);
-	else
-		leg_fin(&c->client);
+	leg_fin(&c->client);
 	result = leg_discard(&c->client, DRAIN_DISCARD_BYTES);
 	if (result != -EAGAIN)
 		return END;

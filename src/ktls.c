@@ -69,27 +69,39 @@ void ktls_readable(struct ktls *ktls)
 	ktls->is_woken = true;
 }
 
-/* A record of another type than data. 0, -EAGAIN or -errno. */
-static int send_control(int fd, uint8_t type, const uint8_t *data, size_t len)
-{
+/* A message with room for its record's type. */
+struct typed_message {
+	struct msghdr header;
+	struct iovec iov;
 	union {
 		struct cmsghdr header; /* for its alignment */
 		char bytes[CMSG_SPACE(sizeof(uint8_t))];
-	} control = {0};
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
-	struct msghdr message = {.msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = control.bytes,
-				 .msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	} control;
+};
+
+static void typed_message_init(struct typed_message *message, void *data, size_t len)
+{
+	*message = (struct typed_message){.iov = {.iov_base = data, .iov_len = len}};
+	message->header.msg_iov = &message->iov;
+	message->header.msg_iovlen = 1;
+	message->header.msg_control = message->control.bytes;
+	message->header.msg_controllen = sizeof(message->control.bytes);
+}
+
+/* A record of another type than data. 0, -EAGAIN or -errno. */
+static int send_control(int fd, uint8_t type, const uint8_t *data, size_t len)
+{
+	struct typed_message message;
 	ssize_t n;
 
+	typed_message_init(&message, (void *)(uintptr_t)data, len);
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message.header);
 	header->cmsg_level = SOL_TLS;
 	header->cmsg_type = TLS_SET_RECORD_TYPE;
 	header->cmsg_len = CMSG_LEN(sizeof(type));
 	memcpy(CMSG_DATA(header), &type, sizeof(type));
 	do
-		n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = sendmsg(fd, &message.header, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : 0;
 }
@@ -138,6 +150,13 @@ static int read_error(struct ktls *ktls, int fd, int number)
 	}
 }
 
+int ktls_write_error(struct ktls *ktls, int fd, int number)
+{
+	bool is_of_reading = number == EBADMSG || number == EMSGSIZE || number == EINVAL;
+
+	return ktls->receives && is_of_reading ? read_error(ktls, fd, number) : -number;
+}
+
 /* 1: harmless; 0: the peer's end; negative: it is over. */
 static int take_alert(struct ktls *ktls, uint8_t description)
 {
@@ -148,8 +167,9 @@ static int take_alert(struct ktls *ktls, uint8_t description)
 		ktls->close_notify = true;
 		return 0;
 	}
-	/* TLS 1.3 has no level; user_canceled is followed by close_notify (RFC 8446 6.1). */
-	if (level == ALERT_WARNING || description == ALERT_USER_CANCELED)
+	/* In TLS 1.3 the level says nothing: all but these two are fatal, and close_notify follows
+	 * user_canceled (RFC 8446 6, 6.1). */
+	if (description == ALERT_USER_CANCELED || (level == ALERT_WARNING && !ktls->is_tls13))
 		return 1;
 	ktls->failure = "the peer sent a fatal alert";
 	return -EPROTO;
@@ -311,26 +331,26 @@ static ssize_t splice_record(struct ktls *ktls, int fd, struct pipe *pipe, size_
 	}
 }
 
+/* The peer's FIN was read; its close_notify should have come before. */
+static ssize_t ended(struct ktls *ktls)
+{
+	ktls->truncated = !ktls->close_notify;
+	return 0;
+}
+
 /* What splice(2) has refused: one control record, or the end. Returns as ktls_read(), -EINTR to go on. */
 static ssize_t read_control(struct ktls *ktls, int fd, void *data, size_t len)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(uint8_t))];
-	} control;
 	/* What is no data is not for the caller, whose room may be a byte: a long record would come in as
 	 * many pieces. */
 	uint8_t scratch[CONTROL_PIECE_BYTES];
 	bool is_odd = ktls->is_odd;
-	struct iovec iov = {.iov_base = is_odd ? scratch : data, .iov_len = is_odd ? sizeof(scratch) : len};
-	struct msghdr message = {.msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = control.bytes,
-				 .msg_controllen = sizeof(control.bytes)};
+	struct typed_message message;
 	ssize_t n;
 
+	typed_message_init(&message, is_odd ? scratch : data, is_odd ? sizeof(scratch) : len);
 	do
-		n = recvmsg(fd, &message, MSG_DONTWAIT);
+		n = recvmsg(fd, &message.header, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	ktls->is_odd = ktls->is_ending = false;
 	ktls->records++;
@@ -338,11 +358,9 @@ static ssize_t read_control(struct ktls *ktls, int fd, void *data, size_t len)
 		return read_error(ktls, fd, EINVAL);
 	if (n < 0 && errno != EAGAIN)
 		return read_error(ktls, fd, errno);
-	uint8_t type = n < 0 ? 0 : record_type(&message);
-	if (type == 0) {
-		ktls->truncated = !ktls->close_notify;
-		return 0;
-	}
+	uint8_t type = n < 0 ? 0 : record_type(&message.header);
+	if (type == 0) /* nothing is there, or a record of no type: the FIN */
+		return ended(ktls);
 	got_something(ktls, fd);
 	if (type == RECORD_DATA && is_odd) /* splice(2) takes data */
 		return read_error(ktls, fd, EINVAL);
@@ -350,7 +368,8 @@ static ssize_t read_control(struct ktls *ktls, int fd, void *data, size_t len)
 		ktls->ignored_count = ktls->empty_count = 0;
 		return n > 0 ? n : -EINTR;
 	}
-	int result = take_control(ktls, fd, type, iov.iov_base, (size_t)n, message.msg_flags & MSG_EOR);
+	int result =
+	    take_control(ktls, fd, type, message.iov.iov_base, (size_t)n, message.header.msg_flags & MSG_EOR);
 	return result > 0 ? -EINTR : result;
 }
 

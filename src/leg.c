@@ -156,6 +156,8 @@ static ssize_t written(struct leg *leg, ssize_t result)
 	struct pollfd pollfd = {.fd = leg->fd, .events = POLLOUT};
 	bool blocked = result == -EAGAIN;
 
+	if (result < 0 && !blocked && leg_writes_by(leg) == LEG_KTLS)
+		result = ktls_write_error(&leg->ktls, leg->fd, (int)-result);
 	leg->is_starved = blocked && leg->is_blocked && poll(&pollfd, 1, 0) == 1 && pollfd.revents == POLLOUT;
 	leg->is_blocked = blocked;
 	return result;
@@ -190,6 +192,13 @@ static bool is_writable(const struct leg *leg)
 	return poll(&pollfd, 1, 0) != 0;
 }
 
+int leg_settle(struct leg *leg)
+{
+	if (leg_writes_by(leg) != LEG_KTLS)
+		return leg_flush(leg);
+	return is_writable(leg) ? 0 : -EAGAIN;
+}
+
 int leg_end(struct leg *leg)
 {
 	int result = 0;
@@ -199,10 +208,9 @@ int leg_end(struct leg *leg)
 		result = (int)written(leg, tls_end(leg->tls));
 		break;
 	case LEG_KTLS:
-		/* In front of a full socket it would only be queued, behind what the kernel has still to
-		 * encrypt, and the FIN of leg_fin() would drop both. */
-		if (!leg->out_ended)
-			result = (int)written(leg, is_writable(leg) ? ktls_close_notify(leg->fd) : -EAGAIN);
+		/* In front of a full socket it would only be queued, and the FIN of leg_fin() drop it. */
+		if (!leg->out_ended && (result = leg_settle(leg)) == 0)
+			result = (int)written(leg, ktls_close_notify(leg->fd));
 		if (result == -EAGAIN) /* it is not on its way yet */
 			return result;
 		break;
@@ -216,7 +224,7 @@ int leg_end(struct leg *leg)
 
 void leg_fin(struct leg *leg)
 {
-	if (leg_writes_by(leg) != LEG_PLAIN)
+	if (!leg->out_ended || leg_writes_by(leg) != LEG_PLAIN)
 		(void)shutdown(leg->fd, SHUT_WR); /* a peer that has gone already is no matter now */
 }
 

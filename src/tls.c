@@ -289,7 +289,10 @@ int tls_arm(struct tls *tls, struct ktls *ktls)
 	bool attach = tls->may_arm && !(sends && receives);
 
 	tls->may_arm = false;
-	*ktls = (struct ktls){.sends = sends, .receives = receives, .is_client = !SSL_is_server(tls->ssl)};
+	*ktls = (struct ktls){.sends = sends,
+			      .receives = receives,
+			      .is_client = !SSL_is_server(tls->ssl),
+			      .is_tls13 = SSL_version(tls->ssl) == TLS1_3_VERSION};
 	/* Without read-ahead the handshake ends with its last record; anything else would be lost here. */
 	if (receives && SSL_has_pending(tls->ssl)) {
 		tls->failure = "data behind the handshake in OpenSSL's buffers";

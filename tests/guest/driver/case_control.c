@@ -267,6 +267,36 @@ static void odd_type(struct run *run)
 	run_closes(run, client, "a record of an unexpected type");
 }
 
+/* ---- alerts ---- */
+
+/* In TLS 1.2 a warning is one; in 1.3 all but two alerts are fatal, whatever level they claim. */
+static void warning(struct run *run)
+{
+	static const unsigned char no_renegotiation[] = {SSL3_AL_WARNING, SSL_AD_NO_RENEGOTIATION};
+	static const unsigned char internal_error[] = {SSL3_AL_WARNING, SSL_AD_INTERNAL_ERROR};
+	bool tls13 = run_suites[run->test->suite].version == TLS1_3_VERSION;
+	struct record_writer writer;
+	struct peer *client = run_client(run, 0);
+	struct head head;
+	char text[2048];
+
+	if (!client || !run_expect(run, record_init(&writer, client) == 0, "no keys"))
+		return;
+	int result = record_send_by(&writer, client, RECORD_ALERT, tls13 ? internal_error : no_renegotiation,
+				    2, 0, run_deadline(run, PROMPTLY_MS));
+	if (!run_expect(run, result == 0, "cannot send: %s", strerror(-result)))
+		return;
+	if (tls13) {
+		run_closes(run, client, "an alert of TLS 1.3");
+		return;
+	}
+	size_t len = run_write_head(text, sizeof(text), "GET /version?bytes=10&seed=1", NULL);
+	result = record_send_by(&writer, client, RECORD_DATA, text, len, 0, run_deadline(run, PROMPTLY_MS));
+	if (run_expect(run, result == 0, "cannot send: %s", strerror(-result)) &&
+	    run_answer(run, client, &head, 200))
+		run_body(run, client, &head, 2, 10, false);
+}
+
 void cases_control(struct test_list *list)
 {
 	static const unsigned suites[] = {SUITE_TLS13_AES128, 1, 2, SUITE_TLS12_AES128, 5};
@@ -292,6 +322,8 @@ void cases_control(struct test_list *list)
 		test.variant = RECORD_HANDSHAKE;
 		test.core = false;
 		test_add(list, test, "record-type-handshake/%s", name);
+		test.run = warning;
+		test_add(list, test, "alert-warning/%s", name);
 		for (unsigned request = 0; tls13 && request < 2; request++) {
 			const char *kind = request ? "requested" : "one-way";
 			test = (struct test){.suite = suites[i], .variant = request, .core = i == 0};

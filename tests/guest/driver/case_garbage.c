@@ -172,9 +172,56 @@ static void garbage(struct run *run)
 			   "the engine took the upload as complete");
 }
 
+/* While headgate writes: whichever call meets the broken record's error, the log says what it was. */
+static void garbage_beside_output(struct run *run)
+{
+	enum garbage kind = run->test->variant;
+	uint64_t id = run_new_id(run);
+	char text[2048], request[200];
+	unsigned char out[2048];
+	struct record_writer writer;
+	struct head head;
+	struct peer *client = run_client(run, 0);
+
+	if (!client || !run_expect(run, record_init(&writer, client) == 0, "no keys"))
+		return;
+	snprintf(request, sizeof(request),
+		 "POST /containers/x/attach?id=%" PRIu64 "&seed=%" PRIu64 "&want=1&bytes=%" PRIu64, id, id,
+		 64 * MIB);
+	size_t len = run_write_head(text, sizeof(text), request,
+				    "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n");
+	int result =
+	    record_send_by(&writer, client, RECORD_DATA, text, len, 0, run_deadline(run, PROMPTLY_MS));
+	if (!run_expect(run, result == 0, "cannot send") || !run_answer(run, client, &head, 101))
+		return;
+	for (unsigned i = 0; i < 20 && result == 0; i++) { /* some of the output, so that it is on its way */
+		ssize_t n = peer_get_by(client, text, sizeof(text), run_deadline(run, PROMPTLY_MS));
+		result = n < 0 ? (int)n : 0;
+	}
+	len = make_garbage(kind, &writer, out, sizeof(out));
+	if (!run_expect(run, result == 0, "no output: %s", strerror(-result)) ||
+	    !run_expect(run, peer_put_raw_by(client, out, len, run_deadline(run, PROMPTLY_MS)) == 0,
+			"cannot send"))
+		return;
+	enum ending ending = peer_drain_by(client, NULL, run_deadline(run, LONG_MS));
+	if (run_expect(run, ending != ENDING_NONE && ending != ENDING_CLEAN, "the ending is: %s",
+		       ending_name(ending)) &&
+	    run->driver->carried == CARRIED_KERNEL)
+		run_logged(run, kind == GARBAGE_BAD_TAG	    ? "a record was forged or damaged"
+				: kind == GARBAGE_OVERSIZED ? "a record is too long"
+							    : "this is not TLS");
+}
+
 void cases_garbage(struct test_list *list)
 {
 	static const unsigned suites[] = {SUITE_TLS13_AES128, 2, SUITE_TLS12_AES128};
+	struct test beside = {.suite = SUITE_TLS13_AES128, .run = garbage_beside_output};
+
+	for (unsigned kind = 0; kind <= GARBAGE_OVERSIZED; kind++) {
+		beside.variant = kind;
+		test_add(list, beside, "garbage-%s-beside-output/%s", garbage_names[kind],
+			 run_suites[beside.suite].name);
+	}
 
 	for (size_t i = 0; i < ARRAY_SIZE(suites); i++) {
 		for (unsigned state = 0; state < STATE_COUNT; state++) {

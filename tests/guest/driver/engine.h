@@ -18,6 +18,7 @@
  *              written, in us of CLOCK_MONOTONIC
  *   rekey=1|2  TLS 1.3: a KeyUpdate in the middle of an answer (2: that asks for one back)
  *   empty=N    TLS 1.3: after an answer's first half N records without data, and then nothing
+ *   half=1     TLS 1.3: after an answer's first half half a record, and then nothing
  *   cut=1      the answer's second half never comes: FIN, without close_notify; 2: reset
  *
  * Routes: uploads (/images/load, PUT .../archive, /containers/create), downloads (/images/get), logs

@@ -126,8 +126,8 @@ static bool serve_middle(const struct script *script, struct body_out *out)
 	return false;
 }
 
-/* Half of an answer and records without data, until they are taken no more. */
-static void serve_empty(const struct script *script, uint64_t bytes, uint64_t count)
+/* Half of an answer, and then records without data until they are taken no more, or half a record. */
+static void serve_records(const struct script *script, uint64_t bytes, uint64_t count, bool half)
 {
 	struct record_writer writer;
 	char text[200], data[10000];
@@ -147,6 +147,11 @@ static void serve_empty(const struct script *script, uint64_t bytes, uint64_t co
 	}
 	for (uint64_t i = 0; result == 0 && i < count; i++)
 		result = record_send_by(&writer, script->peer, RECORD_DATA, NULL, 0, 0, script->deadline_ms);
+	if (result == 0 && half) {
+		unsigned char record[1000 + RECORD_OVERHEAD_BYTES];
+		size_t record_len = record_seal(&writer, RECORD_DATA, data, 1000, 0, record, sizeof(record));
+		result = peer_put_raw_by(script->peer, record, record_len / 2, script->deadline_ms);
+	}
 	while (result == 0 && peer_get_by(script->peer, data, sizeof(data), script->deadline_ms) > 0)
 		;
 	script->peer->out_ended = true; /* no close_notify */
@@ -161,9 +166,10 @@ static bool serve_download(const struct script *script)
 	struct transfer transfer = {.out = &out, .records = {&step, step > 0}, .moved = moved(script)};
 
 	uint64_t empty = head_query(script->head, "empty", 0);
+	bool half = head_query(script->head, "half", 0) == 1;
 
-	if (empty > 0 && script->peer->ssl) {
-		serve_empty(script, bytes, empty);
+	if ((empty > 0 || half) && script->peer->ssl) {
+		serve_records(script, bytes, empty, half);
 		report(script, NULL);
 		return false;
 	}
