@@ -98,11 +98,22 @@ need_manager() {
 		die "this engine is no swarm manager; run 'docker swarm init', or give --standalone"
 }
 
+# From here on the image goes by its ID: its name is given to another image by whoever builds one of that name.
 need_image() {
-	docker image inspect "$image" >/dev/null 2>&1 && return 0
-	note "fetching the image $image"
-	docker pull "$image" >&2 ||
-		die "there is no image $image; build it ('make image' in the source), or give --image"
+	image_name=$image
+	if ! docker image inspect "$image" >/dev/null 2>&1; then
+		note "fetching the image $image"
+		docker pull "$image" >&2 ||
+			die "there is no image $image; build it ('make image' in the source), or give --image"
+	fi
+	image=$(docker image inspect --format '{{.Id}}' "$image_name") || die "the image $image_name cannot be inspected"
+}
+
+need_certificates() {
+	[ -n "$cert_dir" ] || return 0
+	for file in ca.pem cert.pem key.pem; do
+		[ -r "$cert_dir/$file" ] || die "$cert_dir/$file: cannot be read"
+	done
 }
 
 exists() { docker container inspect "$1" >/dev/null 2>&1; }
@@ -147,6 +158,19 @@ undo() {
 	[ -z "$was_running" ] || docker start "$name" >/dev/null || note "deploy.sh: the container before does not start again"
 }
 
+# What a run that was killed has left: the container before is the good one, unless the new one came up.
+take_up() {
+	exists "$name-before" || return 0
+	if running "$name" && docker exec "$name" headgate health --ready >/dev/null 2>&1; then
+		docker rm -f -v "$name-before" >/dev/null 2>&1
+		return 0
+	fi
+	note "a deployment was broken off: the container before it is back"
+	docker rm -f -v "$name" >/dev/null 2>&1
+	docker rename "$name-before" "$name" >/dev/null || die "$name-before cannot be renamed"
+	docker start "$name" >/dev/null 2>&1 || note "deploy.sh: it does not start"
+}
+
 fail() {
 	undo
 	[ -z "$was_running" ] || die "$*; the container before runs again"
@@ -159,6 +183,7 @@ choose_token() {
 		[ -r "$token_file" ] || die "$token_file: cannot be read"
 		token=$(cat "$token_file")
 		[ -n "$token" ] || die "$token_file: there is no token in it"
+		[ ${#token} -ge 32 ] || note "note: a token of ${#token} characters can be guessed; 32 or more are good"
 	elif [ -z "$rotate" ] && [ -z "$sealed" ]; then
 		token=$(present_token)
 		[ -z "$token" ] || kept=1
@@ -168,7 +193,8 @@ choose_token() {
 
 # With --sealed the token is made where its digest is kept, and is known here alone.
 make_sealed_token() {
-	in_state='docker run --rm --network none --read-only --cap-drop ALL --mount'
+	# No log of it: that would have the token. Under this name lesser roles are kept from it.
+	in_state="docker run --rm --name $name-maker --log-driver none --network none --read-only --cap-drop ALL --mount"
 	if [ -z "$rotate" ] && $in_state "type=volume,src=$name,dst=/var/lib/headgate" "$image" token show admin >/dev/null 2>&1; then
 		kept=1
 		return 0
@@ -180,10 +206,7 @@ make_sealed_token() {
 
 # The certificates go into the state: a key that root alone may read is of no use to the program there.
 copy_engine_certificates() {
-	for file in ca.pem cert.pem key.pem; do
-		[ -r "$cert_dir/$file" ] || die "$cert_dir/$file: cannot be read"
-	done
-	tar -C "$cert_dir" -cf - ca.pem cert.pem key.pem | docker run --rm -i --network none --user 2376:2376 \
+	tar -C "$cert_dir" -cf - ca.pem cert.pem key.pem | docker run --rm -i --name "$name-maker" --network none --user 2376:2376 \
 		--mount "type=volume,src=$name,dst=/var/lib/headgate" --entrypoint sh "$image" \
 		-c 'umask 077; mkdir -p /var/lib/headgate/engine && tar -xf - -C /var/lib/headgate/engine' ||
 		fail "the certificates for the engine could not be copied"
@@ -193,7 +216,7 @@ start_container() {
 	set -- --detach --name "$name" --read-only --cap-drop ALL --security-opt no-new-privileges \
 		--mount "type=volume,src=$name,dst=/var/lib/headgate" \
 		--publish "${bind:+$bind:}$port:2376" --stop-timeout 40 \
-		--env NODE_TYPE=manager --env "HEADGATE_SAN=$names" --env "HEADGATE_CONTAINER=$name"
+		--label "headgate.image=$image_name" --env NODE_TYPE=manager --env "HEADGATE_SAN=$names" --env "HEADGATE_CONTAINER=$name"
 	if [ -n "$engine" ]; then
 		set -- "$@" --user 2376:2376 --env "HEADGATE_ENGINE=$engine"
 		[ -z "$cert_dir" ] || set -- "$@" --env HEADGATE_ENGINE_CERT_DIR=/var/lib/headgate/engine
@@ -263,6 +286,7 @@ do_deploy() {
 	need_engine
 	need_manager
 	need_image
+	need_certificates
 	choose_profile
 	choose_names
 	group=''
@@ -270,13 +294,14 @@ do_deploy() {
 		group=$(socket_group)
 		[ -n "$group" ] || die "there is no /var/run/docker.sock on the engine's host; give --engine"
 	fi
+	take_up
 	choose_token
 	load_tls_module
 
 	was_running='' undoing=''
-	trap 'undo; exit 130' INT TERM HUP
+	trap undo EXIT
+	trap 'exit 130' INT TERM HUP
 	say 'cleaning up old manager container'
-	docker rm -f -v "$name-before" >/dev/null 2>&1
 	undoing=1
 	if exists "$name"; then
 		! running "$name" || was_running=1
@@ -291,7 +316,7 @@ do_deploy() {
 	undoing=
 	docker update --restart always "$name" >/dev/null || note "deploy.sh: the restart policy could not be set"
 	docker rm -f -v "$name-before" >/dev/null 2>&1
-	trap - INT TERM HUP
+	trap - EXIT INT TERM HUP
 
 	say 'manager container deployed'
 	[ -z "$kept" ] || note "the token is the one before; --rotate makes a new one"
@@ -325,7 +350,7 @@ do_status() {
 	need_engine
 	exists "$name" || die "there is no container $name; deploy it first"
 	docker container inspect --format 'container  {{.Name}} {{.State.Status}} since {{.State.StartedAt}}
-image      {{.Config.Image}}
+image      {{with index .Config.Labels "headgate.image"}}{{.}}{{else}}{{.Config.Image}}{{end}}
 restarts   {{.RestartCount}}' "$name" | sed 's,  /,  ,'
 	say "ports      $(docker port "$name" 2>/dev/null | tr '\n' ' ')"
 	token='its digest alone'
@@ -347,23 +372,28 @@ do_remove() {
 
 # ---- a swarm ----
 
-# A CA, and a certificate for every manager, made by headgate itself in a container without a network.
+# A CA, a certificate for every manager and the token, made by headgate itself in a container without a network and
+# without a log: that would have the token.
 make_certificate() {
 	umask 077
 	mkdir -p "$state" || die "$state: cannot be made"
 	addresses=$(docker node ls --filter role=manager --quiet |
 		xargs docker node inspect --format '{{.Description.Hostname}},{{.Status.Addr}}' | sed 's/,127\.0\.0\.1$//; s/,0\.0\.0\.0$//' |
 		tr '\n' ',')
-	maker=$(docker create --network none --user 0 --cap-drop ALL --env "HEADGATE_SAN=${addresses%,}${sans:+,$sans}" \
-		"$image" serve --listen tls://127.0.0.1:2376 --state /state) || die "the certificate's maker cannot be created"
+	docker rm -f -v headgate-maker >/dev/null 2>&1
+	maker=$(docker create --name headgate-maker --log-driver none --network none --user 0 --cap-drop ALL \
+		--env "HEADGATE_SAN=${addresses%,}${sans:+,$sans}" --entrypoint sh "$image" \
+		-c 'trap exit TERM; while :; do sleep 1; done') || die "the certificate's maker cannot be created"
 	trap 'docker rm -f -v "$maker" >/dev/null 2>&1' EXIT
 	trap 'exit 130' INT TERM HUP
 	docker cp "$state" "$maker:/state" >/dev/null || die "$state: cannot be copied"
 	docker start "$maker" >/dev/null || die "the certificate's maker does not start"
+	make_swarm_token
+	docker exec -d "$maker" sh -c 'exec headgate serve --listen tls://127.0.0.1:2376 --state /state >/serve.log 2>&1'
 	seconds=0
 	until docker exec "$maker" headgate health >/dev/null 2>&1; do
 		if ! running "$maker" || [ "$seconds" -ge 30 ]; then
-			die "no certificate was made: $(docker logs --tail 1 "$maker" 2>&1)"
+			die "no certificate was made: $(docker exec "$maker" tail -n 1 /serve.log 2>&1)"
 		fi
 		seconds=$((seconds + 1))
 		sleep 1
@@ -371,9 +401,21 @@ make_certificate() {
 	for file in ca.pem ca-key.pem server.pem server-key.pem tokens; do
 		docker cp "$maker:/state/$file" "$state/$file" >/dev/null || die "$state/$file: cannot be written"
 	done
-	token=$(docker logs "$maker" 2>/dev/null | grep -o 'hg_[0-9a-f]*_[0-9a-f]*' | head -n 1)
 	docker rm -f -v "$maker" >/dev/null 2>&1
 	trap - EXIT INT TERM HUP
+}
+
+# The other tokens stay.
+make_swarm_token() {
+	token=''
+	if [ -n "$rotate" ]; then
+		token=$(docker exec "$maker" headgate token rotate admin --overlap 0 --state /state 2>/dev/null)
+	elif docker exec "$maker" headgate token show admin --state /state >/dev/null 2>&1; then
+		return 0
+	fi
+	[ -n "$token" ] || token=$(docker exec "$maker" headgate token create admin --role admin --state /state 2>&1) ||
+		die "no token was made: $token"
+	token=$(say "$token" | grep -o 'hg_[0-9a-f]*_[0-9a-f]*' | head -n 1)
 }
 
 # A secret cannot be changed: its name has the digest of what is in it.
@@ -391,12 +433,13 @@ do_swarm() {
 	need_image
 	GROUP=$(socket_group)
 	[ -n "$GROUP" ] || die "there is no /var/run/docker.sock on the engine's host"
-	[ -z "$rotate" ] || rm -f "$state/tokens"
 	make_certificate
 	HEADGATE_CERT=$(secret_of cert server.pem) || exit 1
 	HEADGATE_KEY=$(secret_of key server-key.pem) || exit 1
 	HEADGATE_TOKENS=$(secret_of tokens tokens) || exit 1
-	HEADGATE_IMAGE=$image HEADGATE_PORT=$port
+	# As the other managers can get it.
+	HEADGATE_IMAGE=$(docker image inspect --format '{{with .RepoDigests}}{{index . 0}}{{end}}' "$image")
+	HEADGATE_IMAGE=${HEADGATE_IMAGE:-$image} HEADGATE_PORT=$port
 	export GROUP HEADGATE_CERT HEADGATE_KEY HEADGATE_TOKENS HEADGATE_IMAGE HEADGATE_PORT
 	say 'Deploying the stack headgate on all managers...'
 	docker stack deploy --resolve-image never -c "$(dirname "$0")/stack.yml" headgate >&2 ||

@@ -14,8 +14,8 @@
 #include "compiler.h"
 #include "counters.h"
 #include "engine.h"
+#include "engine_watch.h"
 #include "event.h"
-#include "host_network.h"
 #include "http.h"
 #include "limit.h"
 #include "own.h"
@@ -35,7 +35,8 @@ struct conn_env {
 	struct snapshot *snapshot;	   /* held, shared, immutable */
 	int64_t next_end_s;		   /* when the next of its tokens ends */
 	struct limits *limits;		   /* borrowed, shared; locks itself */
-	struct host_network *host_network; /* borrowed, shared; locks itself; NULL: its IDs are not known */
+	size_t inspected_bytes;		   /* of bodies that wait to be looked into */
+	struct engine_watch *engine_watch; /* borrowed, shared; locks itself; NULL: its IDs are not known */
 	bool token_in_path;
 	const struct own *own;			    /* borrowed, shared, immutable; NULL: nothing is */
 	const struct address_prefix *proxy_sources; /* borrowed: who speaks the PROXY protocol */

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "compiler.h"
+#include "own.h"
 #include "route.h"
 #include "span.h"
 
@@ -52,13 +53,14 @@ struct inspect_limits {
 	struct inspect_words devices; /* paths on the host, or directories of such; privileged allows all */
 	/*
 	 * IDs of the engine's `host` network, of the swarm's (25 letters) and of its own: GET /networks/host
-	 * with and without ?scope=swarm (host_network.h). Not of the policy: filled in by the caller. A
+	 * with and without ?scope=swarm (engine_watch.h). Not of the policy: filled in by the caller. A
 	 * service may name a network by any beginning of its ID, so as long as the swarm's is not here, only
 	 * names with a character that no ID has (stack_default) are let through.
 	 */
 	struct inspect_words host_networks;
-	const char *own_volume; /* headgate's own, which nobody mounts; NULL: there is none. Filled in as
-				   these are. */
+	/* What is headgate's own: nobody mounts it, links to it or takes its network away. NULL: there is
+	 * none. Borrowed, filled in as these are. */
+	const struct own *own;
 };
 
 enum inspect_need {

@@ -11,22 +11,40 @@
 
 #include "span.h"
 
-/* An ID as Docker shortens it, which is a container's host name. */
-#define OWN_ID_CHARS ((size_t)12)
+/* An ID as Docker shortens it, which is a container's host name, and a whole one. */
+#define OWN_ID_CHARS	   ((size_t)12)
+#define OWN_WHOLE_ID_CHARS ((size_t)64)
+
+/* By its host name; by what the engine says of NAME and of the container before (see own_before()). */
+#define OWN_IDS ((size_t)3)
 
 struct own {
-	const char *name;	   /* of the container and its volume, borrowed; NULL: in no container */
-	char id[OWN_ID_CHARS + 1]; /* the beginning of the container's ID; "": not known */
+	const char *name; /* of the container and its volume, borrowed; NULL: in no container */
+	char ids[OWN_IDS][OWN_WHOLE_ID_CHARS + 1]; /* of containers, or their beginnings; "": not known */
+	bool is_sure; /* the engine has said which they are; else whatever could be an ID is taken for one */
 };
+
+/* What container/deploy.sh renames the container before to until the new one is ready. */
+#define OWN_BEFORE_SUFFIX "-before"
 
 /* `name` may be NULL. `host_name` is taken for the ID's beginning when it looks like one. */
 void own_init(struct own *own, const char *name, const char *host_name);
 
+/* The IDs that the engine has for the container and for the one before ("": there is none). */
+void own_learn(struct own *own, const char *id, const char *before_id);
+
 /*
  * Whether a request's path (normal form, with its version or without) is about something of headgate's own: a
- * container by name, ID or any beginning of it; a volume, service, secret or config with that name or one
- * that begins with it and a '-', '_' or '.'. The query counts for POST /commit alone.
+ * container (see own_is_container()), or a volume, service, secret or config (see own_is_named()). The query
+ * counts for what is committed and for the name that a container gets. NULL has nothing.
  */
 bool own_is_meant(const struct own *own, struct span path, struct span query);
+
+/* Whether the engine would, or could, take the word for a container of headgate's own: name, ID, any
+ * beginning of an ID. NULL has none. */
+bool own_is_container(const struct own *own, struct span word);
+
+/* The name itself, or one that begins with it and a '-', '_' or '.'; whatever the case. NULL has none. */
+bool own_is_named(const struct own *own, struct span word);
 
 #endif

@@ -51,7 +51,7 @@ struct worker_shared {
 	const struct engine *engine;
 	struct snapshot *snapshot; /* borrowed; each worker holds it itself */
 	struct limits *limits;
-	struct host_network *host_network; /* or NULL */
+	struct engine_watch *engine_watch; /* or NULL */
 	const struct own *own;		   /* or NULL */
 	struct tls_server *tls;
 	const struct listener *listeners;

@@ -20,7 +20,7 @@
 #include "access.h"
 #include "config.h"
 #include "engine.h"
-#include "host_network.h"
+#include "engine_watch.h"
 #include "limit.h"
 #include "listener.h"
 #include "log.h"
@@ -54,7 +54,7 @@ struct serve {
 	int cert_days, cert_days_told; /* left when it was loaded, and by the last warning */
 	struct access access;
 	struct limits *limits;		   /* owned */
-	struct host_network *host_network; /* owned */
+	struct engine_watch *engine_watch; /* owned */
 	struct own own;
 	char new_token[TOKEN_GENERATED_BYTES];
 };
@@ -230,14 +230,14 @@ static void renew_certificate(struct serve *serve, bool reload)
 }
 
 /* Only roles with limits are ever asked whether a network is the host's. */
-static void watch_host_network(struct serve *serve)
+static void start_engine_watch(struct serve *serve)
 {
 	const struct token_set *tokens = &serve->access.snapshot->tokens;
 
 	for (size_t i = 0; i < tokens->count; i++) {
 		if (role_is_unlimited(tokens->tokens[i].role))
 			continue;
-		if (host_network_watch(serve->host_network, &serve->service.engine,
+		if (engine_watch_start(serve->engine_watch, &serve->service.engine,
 				       serve->service.config.engine_poll_ms) < 0)
 			log_warn("the IDs of the host's network stay unknown: no thread could be started");
 		return;
@@ -256,7 +256,7 @@ static void renew_access(struct serve *serve)
 	size_t count = serve->access.snapshot->tokens.count;
 	log_info("tokens and policy were read again: %zu token%s", count, count == 1 ? "" : "s");
 	service_renew(service, serve->access.snapshot);
-	watch_host_network(serve);
+	start_engine_watch(serve);
 	warn_tokens(serve);
 }
 
@@ -296,7 +296,7 @@ static int serve_prepare(struct serve *serve)
 	(void)gethostname(host_name, sizeof(host_name) - 1);
 	own_init(&serve->own, service->config.container, host_name);
 	if (result == 0) {
-		result = host_network_new(&serve->host_network);
+		result = engine_watch_new(&serve->engine_watch, service->config.container);
 		if (result < 0)
 			snprintf(service->error, sizeof(service->error), "out of memory");
 	}
@@ -309,13 +309,13 @@ static int serve_prepare(struct serve *serve)
 		result = service_start(service, (struct worker_shared){.snapshot = serve->access.snapshot,
 								       .limits = serve->limits,
 								       .own = &serve->own,
-								       .host_network = serve->host_network});
+								       .engine_watch = serve->engine_watch});
 	return result;
 }
 
 static void serve_fini(struct serve *serve)
 {
-	host_network_free(serve->host_network); /* its thread asks the service's engine */
+	engine_watch_free(serve->engine_watch); /* its thread asks the service's engine */
 	service_fini(&serve->service);
 	access_fini(&serve->access);
 	limits_free(serve->limits);
@@ -352,7 +352,7 @@ int cmd_serve(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	service_report_engine(service);
-	watch_host_network(serve);
+	start_engine_watch(serve);
 	warn_tokens(serve);
 	if (service->tls)
 		mark_certificate(serve);

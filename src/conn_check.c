@@ -149,6 +149,10 @@ void conn_uncount(struct conn *c)
 
 /* ---- may he ---- */
 
+/* All bodies that a worker holds at a time: a client with a lesser token could have it hold one a connection.
+ */
+#define INSPECTED_MAX_BYTES ((size_t)64 * 1024 * 1024)
+
 /* What inspect_request() needs when the head is gone; one allocation, the body at its end. */
 struct inspection {
 	const struct inspect_limits *limits; /* borrowed of the snapshot that is held */
@@ -174,10 +178,14 @@ static int inspection_start(struct conn *c, const struct http_request *request, 
 {
 	size_t head = request->path.len + request->query.len + request->content_type.len;
 	size_t body = request->framing == HTTP_FRAMING_LENGTH ? (size_t)request->content_length : 0;
-	struct inspection *inspection = malloc(sizeof(*inspection) + head + body);
+	struct inspection *inspection;
 
+	if (body > INSPECTED_MAX_BYTES - c->env->inspected_bytes)
+		return -EBUSY;
+	inspection = malloc(sizeof(*inspection) + head + body);
 	if (!inspection)
 		return -ENOMEM;
+	c->env->inspected_bytes += body;
 	char *end = inspection->bytes;
 	*inspection = (struct inspection){
 	    .limits = limits,
@@ -207,6 +215,7 @@ void conn_inspection_free(struct conn *c)
 	/* Secrets and environments go through here. */
 	explicit_bzero(inspection_body(inspection), inspection->body_have);
 	explicit_bzero((void *)(uintptr_t)inspection->query.ptr, inspection->query.len);
+	c->env->inspected_bytes -= inspection->body_bytes;
 	snapshot_release(inspection->snapshot);
 	free(inspection);
 	c->inspection = NULL;
@@ -215,9 +224,23 @@ void conn_inspection_free(struct conn *c)
 /* The role's limits, and the IDs that the host's network has at this moment. */
 struct limits_now {
 	struct inspect_limits limits;
-	struct host_network_ids ids;
+	struct engine_ids ids;
+	struct own own;
 	char *words[2];
 };
+
+/* What is headgate's own, as far as the engine has said by now. */
+static void own_now(const struct conn_env *env, struct own *own)
+{
+	struct engine_ids ids;
+
+	*own = env->own ? *env->own : (struct own){0};
+	if (!own->name)
+		return;
+	engine_watch_get(env->engine_watch, &ids);
+	if (ids.own_is_known)
+		own_learn(own, ids.own, ids.own_before);
+}
 
 static const struct inspect_limits *limits_now(const struct conn_env *env,
 					       const struct inspect_limits *limits, struct limits_now *now)
@@ -225,9 +248,10 @@ static const struct inspect_limits *limits_now(const struct conn_env *env,
 	struct inspect_words *known = &now->limits.host_networks;
 
 	now->limits = *limits;
-	now->limits.own_volume = env->own ? env->own->name : NULL;
+	own_now(env, &now->own);
+	now->limits.own = &now->own;
 	*known = (struct inspect_words){.words = now->words};
-	host_network_get(env->host_network, &now->ids);
+	engine_watch_get(env->engine_watch, &now->ids);
 	if (now->ids.local[0])
 		known->words[known->count++] = now->ids.local;
 	if (now->ids.swarm[0])
@@ -256,18 +280,22 @@ static void inspect_later(struct conn *c, const struct http_request *request, co
 		refuse_with(refusal, 413,
 			    "with this token the request's body may have %zu bytes: it is looked into",
 			    INSPECT_BODY_MAX_BYTES);
-	else if (inspection_start(c, request, route, limits) < 0)
-		refuse_with(refusal, 503, "out of memory");
+	else if (inspection_start(c, request, route, limits) < 0) {
+		refusal->retry_after_s = 1;
+		refuse_with(refusal, 503, "too many requests at once whose body is looked into");
+	}
 }
 
 void conn_authorize(struct conn *c, const struct http_request *request, const struct route *route,
 		    struct refusal *refusal)
 {
 	struct policy_decision decision;
+	struct own own;
 
+	own_now(c->env, &own);
 	policy_decide(c->x.principal->role, request->method, request->path, route, &decision);
 	if (decision.verdict != POLICY_DENY && !role_is_unlimited(c->x.principal->role) &&
-	    own_is_meant(c->env->own, request->path, request->query)) {
+	    own_is_meant(&own, request->path, request->query)) {
 		refuse_with(refusal, 403, "this is headgate's own, for tokens with the role admin alone");
 		return;
 	}

@@ -48,7 +48,9 @@ static const struct rule rules[] = {
 	{"image-create",	inspect_query_image_create, NULL, changes_repeatable, INSPECT_QUERY, false},
 	{"image-load",		inspect_query_image_load, NULL, NULL, INSPECT_QUERY, false},
 	{"image-tag",		inspect_query_image_tag, NULL, NULL, INSPECT_QUERY, false},
+	{"network-connect",	NULL, inspect_network_member, NULL, INSPECT_BODY, false},
 	{"network-create",	NULL, inspect_network, NULL, INSPECT_BODY, false},
+	{"network-disconnect",	NULL, inspect_network_member, NULL, INSPECT_BODY, false},
 	/* A plugin runs as root on the host, with the privileges that its own configuration lists. */
 	{"plugin-create",	NULL, NULL, NULL, INSPECT_NEVER, false},
 	{"plugin-pull",		NULL, NULL, NULL, INSPECT_NEVER, false},

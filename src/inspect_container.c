@@ -14,6 +14,25 @@ static int check_other_containers(struct inspect *inspect, const char *name, jso
 	return inspect_refuse(inspect, INSPECT_LACKS_ANY, "%s: another container's mounts", name);
 }
 
+/*
+ * CONTAINER:ALIAS. The engine gives the new one the linked one's environment, and headgate's may hold the
+ * token. Of other containers it shows no more than container-inspect does.
+ */
+static int check_link(struct inspect *inspect, const char *name, struct span text)
+{
+	const char *colon = text.len ? memchr(text.ptr, ':', text.len) : NULL;
+	struct span container = {.ptr = text.ptr, .len = colon ? (size_t)(colon - text.ptr) : text.len};
+
+	if (!own_is_container(inspect->limits->own, container))
+		return 0;
+	return inspect_refuse(inspect, INSPECT_LACKS_ANY, "%s to headgate's own container", name);
+}
+
+static int check_links(struct inspect *inspect, const char *name, json_t *value)
+{
+	return inspect_json_strings(inspect, name, value, check_link);
+}
+
 static const struct inspect_field host_fields[] = {
     {"Binds", inspect_rule_binds, "paths of the host"},
     {"ContainerIDFile", NULL, "written by the client, not by the engine"},
@@ -37,7 +56,7 @@ static const struct inspect_field host_fields[] = {
     {"GroupAdd", NULL, "groups without the host's files"},
     {"IpcMode", inspect_rule_ipc, "host, or another container's"},
     {"Cgroup", inspect_rule_namespace, "another container's"},
-    {"Links", NULL, "names of containers on the same network"},
+    {"Links", check_links, "another container's environment, headgate's own perhaps"},
     {"OomScoreAdj", inspect_rule_oom_score, "below zero others die first"},
     {"OomKillDisable", NULL, "the container's own cgroup"},
     {"PidMode", inspect_rule_namespace, "host, or another container's"},

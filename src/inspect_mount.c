@@ -94,9 +94,7 @@ static bool volume_name_ok(struct span name)
 
 static int check_volume_name(struct inspect *inspect, struct span name)
 {
-	const char *own = inspect->limits->own_volume;
-
-	if (own && span_ieq(name, span_of(own)))
+	if (own_is_named(inspect->limits->own, name))
 		return inspect_refuse(inspect, INSPECT_LACKS_ANY, "headgate's own volume");
 	if (volume_name_ok(name))
 		return 0;

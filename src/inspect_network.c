@@ -94,6 +94,28 @@ int inspect_network(struct inspect *inspect, json_t *root)
 	return inspect_json_table(inspect, root, &network_table);
 }
 
+static int check_member(struct inspect *inspect, const char *name, json_t *value)
+{
+	struct span text;
+	int error = inspect_json_string(inspect, name, value, &text);
+
+	if (error || !own_is_container(inspect->limits->own, text))
+		return error;
+	return inspect_refuse(inspect, INSPECT_LACKS_ANY, "the networks of headgate's own container");
+}
+
+static const struct inspect_field member_fields[] = {
+    {"Container", check_member, "headgate's own, which must stay reachable"},
+    {"EndpointConfig", NULL, "addresses and names in that network"},
+    {"Force", NULL, "how a container leaves"},
+};
+static const struct inspect_table member_table = INSPECT_TABLE("the network's member", member_fields);
+
+int inspect_network_member(struct inspect *inspect, json_t *root)
+{
+	return inspect_json_table(inspect, root, &member_table);
+}
+
 bool inspect_network_id(struct span json, char id[INSPECT_NETWORK_ID_BYTES])
 {
 	static const char *const path[] = {"Id", NULL};

@@ -11,7 +11,20 @@ void own_init(struct own *own, const char *name, const char *host_name)
 	*own = (struct own){.name = name};
 	if (name && strlen(host_name) == OWN_ID_CHARS &&
 	    strspn(host_name, "0123456789abcdef") == OWN_ID_CHARS)
-		memcpy(own->id, host_name, OWN_ID_CHARS + 1);
+		memcpy(own->ids[0], host_name, OWN_ID_CHARS + 1);
+}
+
+void own_learn(struct own *own, const char *id, const char *before_id)
+{
+	const char *const known[] = {id, before_id};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		size_t len = strlen(known[i]);
+
+		if (len <= OWN_WHOLE_ID_CHARS)
+			memcpy(own->ids[1 + i], known[i], len + 1);
+	}
+	own->is_sure = true;
 }
 
 /* The segment in front, taken off with its slash. */
@@ -28,22 +41,38 @@ static struct span take_segment(struct span *path)
 	return segment;
 }
 
-/* The engine looks for an ID, a name, and the beginning of an ID. */
-static bool is_container(const struct own *own, struct span word)
+static bool is_hex(struct span word)
 {
-	struct span id = span_of(own->id);
-
-	while (word.len && word.ptr[0] == '/')
-		word = span_skip(word, 1);
-	if (span_ieq(word, span_of(own->name)))
-		return true;
-	if (word.len == 0 || id.len == 0)
-		return false;
-	return word.len < id.len ? span_starts(id, word) : span_starts(word, id);
+	for (size_t i = 0; i < word.len; i++)
+		if (!strchr("0123456789abcdef", word.ptr[i]) || word.ptr[i] == '\0')
+			return false;
+	return word.len > 0;
 }
 
-static bool is_named(const struct own *own, struct span word)
+/* The engine looks for an ID, a name, and the beginning of an ID. */
+bool own_is_container(const struct own *own, struct span word)
 {
+	if (!own || !own->name)
+		return false;
+	while (word.len && word.ptr[0] == '/')
+		word = span_skip(word, 1);
+	if (word.len == 0)
+		return false;
+	if (own_is_named(own, word) || (!own->is_sure && is_hex(word)))
+		return true;
+	for (size_t i = 0; i < OWN_IDS; i++) {
+		struct span id = span_of(own->ids[i]);
+
+		if (id.len && (word.len < id.len ? span_starts(id, word) : span_starts(word, id)))
+			return true;
+	}
+	return false;
+}
+
+bool own_is_named(const struct own *own, struct span word)
+{
+	if (!own || !own->name)
+		return false;
 	struct span name = span_of(own->name);
 
 	if (word.len < name.len || !span_ieq((struct span){.ptr = word.ptr, .len = name.len}, name))
@@ -56,8 +85,25 @@ static bool is_escaped(struct span text)
 	return text.len && (memchr(text.ptr, '%', text.len) || memchr(text.ptr, '+', text.len));
 }
 
-/* What a commit is made of stands in the query, maybe escaped: one that could be is taken for it. */
-static bool commits(const struct own *own, struct span query)
+/* PARENT/ALIAS is what a link calls a container, headgate's perhaps. */
+static bool is_committed(const struct own *own, struct span value)
+{
+	while (value.len && value.ptr[0] == '/')
+		value = span_skip(value, 1);
+	return own_is_container(own, value) || (value.len && memchr(value.ptr, '/', value.len));
+}
+
+/* A container that is given the name of the one before would be taken for it by the next deployment. */
+static bool is_taken(const struct own *own, struct span value)
+{
+	while (value.len && value.ptr[0] == '/')
+		value = span_skip(value, 1);
+	return own_is_named(own, value);
+}
+
+/* Whether `is_own` holds for a value of `key`; what is escaped could be anything and is taken for it. */
+static bool query_means(const struct own *own, struct span query, struct span wanted,
+			bool (*is_own)(const struct own *own, struct span value))
 {
 	while (query.len) {
 		const char *end = memchr(query.ptr, '&', query.len);
@@ -71,10 +117,19 @@ static bool commits(const struct own *own, struct span query)
 		struct span value = span_skip(pair, key.len + !!equals);
 		if (is_escaped(key))
 			return true;
-		if (span_eq(key, SPAN("container")) && (is_escaped(value) || is_container(own, value)))
+		if (span_eq(key, wanted) && (is_escaped(value) || is_own(own, value)))
 			return true;
 	}
 	return false;
+}
+
+/* /containers/create and /containers/ID/rename */
+static bool makes_a_name(struct span word, struct span rest)
+{
+	static const struct span rename = {.ptr = "/rename", .len = 7};
+
+	return span_eq(word, SPAN("create")) ||
+	       (rest.len >= rename.len && span_eq(span_skip(rest, rest.len - rename.len), rename));
 }
 
 bool own_is_meant(const struct own *own, struct span path, struct span query)
@@ -88,11 +143,12 @@ bool own_is_meant(const struct own *own, struct span path, struct span query)
 	kind = take_segment(&path);
 	word = take_segment(&path);
 	if (span_eq(kind, SPAN("containers")))
-		return is_container(own, word);
+		return own_is_container(own, word) ||
+		       (makes_a_name(word, path) && query_means(own, query, SPAN("name"), is_taken));
 	if (span_eq(kind, SPAN("commit")))
-		return commits(own, query);
+		return query_means(own, query, SPAN("container"), is_committed);
 	for (size_t i = 0; i < ARRAY_SIZE(named); i++)
 		if (span_eq(kind, span_of(named[i])))
-			return is_named(own, word);
+			return own_is_named(own, word);
 	return false;
 }

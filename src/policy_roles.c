@@ -8,7 +8,8 @@
  * What is not plain:
  *  - read sees command lines, labels and events, of which `docker ps` is made. Services and tasks come with
  *    their environments already in lists, volumes with their options, and `docker top` shows what ps is asked
- *    for: those are read-env's.
+ *    for: those are read-env's. So is /system/df, whose build cache tells the URLs that builds have fetched,
+ *    credentials and all.
  *  - The docker CLI inspects what it shows logs of, and Docker Compose what it lists: so logs and operate see
  *    environments. Who follows logs without the CLI needs no more than `include read` and `allow *-logs`.
  *  - No call scales a service alone: who may scale may update the service, another image included.
@@ -20,14 +21,14 @@
 const char policy_builtin_text[] =
     "# Sees what nobody has to hide: no environments, logs, files, tokens or keys.\n"
     "role read\n"
-    "  allow ping version info events system-df\n"
+    "  allow ping version info events\n"
     "  allow container-list container-changes container-stats\n"
     "  allow image-list network-list network-inspect node-list node-inspect\n"
 
     "# As read, and inspects: environments, arguments and mounts are seen.\n"
     "role read-env\n"
     "  include read\n"
-    "  allow container-inspect container-top exec-inspect\n"
+    "  allow container-inspect container-top exec-inspect system-df\n"
     "  allow image-inspect image-history image-attestations volume-list volume-inspect\n"
     "  allow service-list service-inspect task-list task-inspect plugin-list plugin-inspect\n"
 
@@ -70,7 +71,8 @@ const char policy_builtin_text[] =
     "  allow container-list container-inspect\n"
     "  allow service-list task-list network-list node-inspect\n"
 
-    "# Portainer without its agent: all that it manages, consoles in containers too.\n"
+    "# Portainer without its agent: all that it manages, consoles in containers and the\n"
+    "# tokens that managers join with, too: whoever has it can have the host.\n"
     "role portainer\n"
     "  include deploy\n"
     "  allow auth build build-cancel commit\n"
@@ -79,7 +81,8 @@ const char policy_builtin_text[] =
     "  allow exec-create exec-start exec-resize\n"
     "  allow swarm-inspect node-update\n"
 
-    "# The SOAJS console: its call list, and the swarm's joining and leaving.\n"
+    "# The SOAJS console: its call list, and the swarm's joining and leaving. It sees the\n"
+    "# tokens that managers join with: whoever has it can have the host.\n"
     "role soajs\n"
     "  allow ping version info container-list\n"
     "  allow swarm-inspect swarm-join swarm-leave\n"

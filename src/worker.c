@@ -169,7 +169,7 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 	worker->env.engine = shared->engine;
 	worker->env.snapshot = snapshot_hold(shared->snapshot);
 	worker->env.limits = shared->limits;
-	worker->env.host_network = shared->host_network;
+	worker->env.engine_watch = shared->engine_watch;
 	worker->env.own = shared->own;
 	worker->env.token_in_path = config->token_in_path;
 	worker->env.proxy_sources = config->proxy_sources;

@@ -207,6 +207,32 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
 	done
 }
 
+@test "container: what a killed or hopeless deployment leaves" {
+	deployed
+	first=$(secret) id=$(of_container '{{.Id}}')
+	# Killed between rename and start: the next one takes the container before up again, its token too.
+	direct rename "$GATE" "$GATE-before"
+	direct stop -t 1 "$GATE-before" >/dev/null
+	deploy --standalone --port "$P" --image headgate:nothing
+	is "$rc" 1
+	deploy --standalone --port "$P" --engine tcp://127.0.0.1:1 --wait 2
+	is "$rc" 1
+	has "$(cat err)" 'a deployment was broken off: the container before it is back'
+	is "$(of_container '{{.Id}} {{.State.Running}}')" "$id true"
+	direct rename "$GATE" "$GATE-before"
+	direct stop -t 1 "$GATE-before" >/dev/null
+	deployed
+	is "$(secret)" "$first"
+	is "$(ping "$first")" 200
+	is "$(direct ps -aq --filter "name=$GATE" | wc -l)" 1
+	# Certificates that are not there are noticed while everything still runs.
+	id=$(of_container '{{.Id}}')
+	deploy --standalone --port "$P" --engine tls://127.0.0.1:1 --engine-cert-dir "$WORK/none"
+	is "$rc" 1
+	has "$(cat err)" 'none/ca\.pem: cannot be read$'
+	is "$(of_container '{{.Id}} {{.State.Running}}')" "$id true"
+}
+
 @test "container: lesser roles are kept from headgate's own" {
 	deployed
 	id=$(of_container '{{.Id}}')
@@ -243,6 +269,28 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
 	done
 	as deploy run --rm -v "$N-v:/x" "$IMAGE" true
 	is "$rc" 0 || fail "$(cat err)"
+	# A link shows the environment, and gives the container another name.
+	for name in "$GATE" "$id" "${id:0:5}"; do
+		as deploy run --rm --link "$name:hg" "$IMAGE" env
+		fails test "$rc" = 0
+		has "$(cat err)" "headgate's own container"
+	done
+	as deploy run --rm --link "$N-d:other" "$IMAGE" env
+	is "$rc" 0 || fail "$(cat err)"
+	as deploy network disconnect -f bridge "$GATE"
+	has "$(cat err)" "headgate's own container"
+	is "$(ping "$(<secret.deploy)")" 200
+	# What bears its name would be taken for the container before by the next deployment.
+	as deploy create --name "$GATE-before" "$IMAGE" true
+	has "$(cat err)" "headgate's own"
+	as deploy rename "$N-d" "$GATE-before"
+	has "$(cat err)" "headgate's own"
+	# The container before, while deploy.sh waits for the new one, and by its ID as soon as the engine was asked.
+	before=$(direct create --name "$GATE-before" -e DOCKER_API_TOKEN=old "$IMAGE" true)
+	as read inspect "$GATE-before"
+	has "$(cat err)" "headgate's own"
+	hidden() { as read inspect "${before:0:12}" && [ "$rc" = 1 ] && grep -q "headgate's own" err; }
+	within 10 hidden
 	direct volume rm "$N-v" >/dev/null
 }
 
@@ -268,6 +316,16 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
 	is "$(cli version -f '{{.Server.Version}}')" "$(direct version -f '{{.Server.Version}}')"
 	has "$(openssl x509 -in state/server.pem -noout -ext subjectAltName)" 'DNS:other\.example'
 	is "$(stat -c %a state/ca-key.pem state/server-key.pem state/tokens | sort -u)" 600
+	# --rotate is about the one token; what the maker said is in no log.
+	"$TOP/build/release/headgate" token create ci --role build --state "$WORK/state" >/dev/null 2>&1
+	deploy swarm --port "$P" --state "$WORK/state" --rotate --wait 90
+	is "$rc" 0 || fail "$(cat out err)"
+	fails test "$(secret)" = "$token"
+	has "$(cat state/tokens)" '\bci\b'
+	docker_config cli "$(secret)"
+	is "$(cli version -f '{{.Server.Version}}')" "$(direct version -f '{{.Server.Version}}')"
+	is "$(direct service inspect -f '{{.Spec.TaskTemplate.ContainerSpec.Image}}' headgate_gate)" \
+		"$(direct image inspect -f '{{.Id}}' headgate:latest)"
 	direct stack rm headgate >/dev/null
 	gone() { [ -z "$(direct ps -q --filter name=headgate_gate)" ]; }
 	within 60 gone

@@ -9,11 +9,16 @@
 #define NAME "manager-docker-api"
 #define ID   "0123456789ab"
 
+/* Of the container where its host name is no ID, and of the one before. */
+#define WHOLE_ID  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define BEFORE_ID "fedcba98765432100123456789abcdef0123456789abcdef0123456789abcdef"
+
 static bool meant(const char *host_name, const char *path, const char *query)
 {
 	struct own own;
 
 	own_init(&own, NAME, host_name);
+	own_learn(&own, WHOLE_ID, BEFORE_ID);
 	return own_is_meant(&own, span_of(path), span_of(query));
 }
 
@@ -28,6 +33,9 @@ Test(own, what_is)
 	    "/containers/" ID "cdef0123/archive",
 	    "/containers/0/stop",
 	    "/containers/01234567/attach/ws",
+	    "/containers/" NAME "-before/json",
+	    "/containers/" BEFORE_ID "/json",
+	    "/containers/fedc/json",
 	    "/volumes/" NAME,
 	    "/v1.30/volumes/" NAME "-more",
 	    "/services/" NAME "_gate",
@@ -41,6 +49,28 @@ Test(own, what_is)
 	cr_assert(meant(ID, "/v1.41/commit", "?repo=x&container=0123"));
 	cr_assert(meant(ID, "/commit", "?container=manager%2Ddocker-api"));
 	cr_assert(meant(ID, "/commit", "?c%6fntainer=web"));
+	cr_assert(meant(ID, "/commit", "?container=thief/alias"));
+	cr_assert(meant(ID, "/containers/create", "?name=" NAME "-before"));
+	cr_assert(meant(ID, "/v1.41/containers/create", "?platform=&name=/" NAME));
+	cr_assert(meant(ID, "/containers/create", "?name=manager%2Ddocker-api-before"));
+	cr_assert(meant(ID, "/containers/web/rename", "?name=" NAME "-before"));
+	cr_assert(meant("manager1", "/containers/" WHOLE_ID "/json", ""), "told by the engine alone");
+}
+
+/* Until the engine has said which ID the name has, nothing that could be one is let through. */
+Test(own, unsure)
+{
+	struct own own;
+
+	own_init(&own, NAME, "manager1");
+	cr_assert(own_is_meant(&own, span_of("/containers/11ce/json"), SPAN("")));
+	cr_assert(own_is_container(&own, SPAN("/0")));
+	cr_assert_not(own_is_meant(&own, span_of("/containers/web/json"), SPAN("")));
+	own_learn(&own, "", "");
+	cr_assert_not(own_is_meant(&own, span_of("/containers/11ce/json"), SPAN("")));
+	cr_assert(own_is_meant(&own, span_of("/containers/" NAME "/json"), SPAN("")));
+	cr_assert_not(own_is_container(NULL, SPAN(NAME)));
+	cr_assert_not(own_is_named(NULL, SPAN(NAME)));
 }
 
 Test(own, what_is_not)
@@ -69,6 +99,11 @@ Test(own, what_is_not)
 	/* A host name of one's own is no ID; and without a container there is nothing. */
 	cr_assert_not(meant("manager1", "/containers/m/json", ""));
 	cr_assert_not(meant("0123456789AB", "/containers/0123456789AB/json", ""));
+	cr_assert_not(meant(ID, "/commit", "?container=/web"));
+	cr_assert_not(meant(ID, "/containers/create", "?name=web"));
+	cr_assert_not(meant(ID, "/containers/create", "?name=0123"));
+	cr_assert_not(meant(ID, "/containers/web/rename", "?name=web2"));
+	cr_assert_not(meant(ID, "/containers/web/json", "?name=" NAME));
 	struct own own;
 	own_init(&own, NULL, ID);
 	cr_assert_not(own_is_meant(&own, span_of("/containers/" ID "/json"), SPAN("")));

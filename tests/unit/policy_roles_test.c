@@ -315,7 +315,7 @@ static const struct {
     {"read", "docker network ls", HTTP_GET, "/v1.45/networks"},
     {"read", "docker node ls", HTTP_GET, "/v1.45/nodes"},
     {"read", "docker events", HTTP_GET, "/v1.45/events"},
-    {"read", "docker system df", HTTP_GET, "/v1.45/system/df"},
+    {"read-env", "docker system df", HTTP_GET, "/v1.45/system/df"},
     {"read-env", "docker inspect", HTTP_GET, "/v1.45/containers/x/json"},
     {"read-env", "docker top", HTTP_GET, "/v1.45/containers/x/top"},
     {"read-env", "docker volume ls", HTTP_GET, "/v1.45/volumes"},

@@ -272,7 +272,7 @@ static void odd_type(struct run *run)
 /* In TLS 1.2 a warning is one; in 1.3 all but two alerts are fatal, whatever level they claim. */
 static void warning(struct run *run)
 {
-	static const unsigned char no_renegotiation[] = {SSL3_AL_WARNING, SSL_AD_NO_RENEGOTIATION};
+	static const unsigned char harmless[] = {SSL3_AL_WARNING, SSL_AD_UNRECOGNIZED_NAME};
 	static const unsigned char internal_error[] = {SSL3_AL_WARNING, SSL_AD_INTERNAL_ERROR};
 	bool tls13 = run_suites[run->test->suite].version == TLS1_3_VERSION;
 	struct record_writer writer;
@@ -282,8 +282,8 @@ static void warning(struct run *run)
 
 	if (!client || !run_expect(run, record_init(&writer, client) == 0, "no keys"))
 		return;
-	int result = record_send_by(&writer, client, RECORD_ALERT, tls13 ? internal_error : no_renegotiation,
-				    2, 0, run_deadline(run, PROMPTLY_MS));
+	int result = record_send_by(&writer, client, RECORD_ALERT, tls13 ? internal_error : harmless, 2, 0,
+				    run_deadline(run, PROMPTLY_MS));
 	if (!run_expect(run, result == 0, "cannot send: %s", strerror(-result)))
 		return;
 	if (tls13) {

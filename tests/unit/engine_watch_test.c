@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* host_network_test.c: the IDs as an engine answers, and everything that is no ID. */
-#include "host_network.h"
+/* engine_watch_test.c: the IDs as an engine answers, and everything that is no ID. */
+#include "engine_watch.h"
 
 #include "net_support.h"
 
@@ -14,17 +14,20 @@
 static char dir[64], path[108], url[128];
 static struct config config;
 static struct engine engine;
-static struct host_network *network;
+static struct engine_watch *watch;
 
-/* What is answered to the first question and to the second; then it is gone. */
-static const char *answers[2];
-static char requests[2][512];
+/* What is answered to one question after the other; then it is gone. */
+#define QUESTIONS_MAX ((size_t)4)
+static const char *answers[QUESTIONS_MAX];
+static size_t answers_count = 2;
+static char requests[QUESTIONS_MAX][512];
+static const char *container; /* headgate's own */
 static int listener;
 
 static void *serve(void *arg)
 {
 	(void)arg;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < answers_count; i++) {
 		int fd = accept(listener, NULL, NULL);
 		size_t len = 0;
 		ssize_t n;
@@ -39,9 +42,9 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-static struct host_network_ids ids_of(const char *first, const char *second)
+static struct engine_ids ids_of(const char *first, const char *second)
 {
-	struct host_network_ids ids;
+	struct engine_ids ids;
 	const char *reason;
 	char error[512];
 	pthread_t thread;
@@ -51,17 +54,17 @@ static struct host_network_ids ids_of(const char *first, const char *second)
 	snprintf(url, sizeof(url), "unix://%s", path);
 	cr_assert_eq(config_address_parse(&config.engine, url, false, &reason), 0);
 	cr_assert_eq(engine_init(&engine, &config, error, sizeof(error)), 0, "%s", error);
-	cr_assert_eq(host_network_new(&network), 0);
+	cr_assert_eq(engine_watch_new(&watch, container), 0);
 	answers[0] = first;
 	answers[1] = second;
 	memset(requests, 0, sizeof(requests));
 	listener = net_unix_listener(path, 5);
 	cr_assert_eq(pthread_create(&thread, NULL, serve, NULL), 0);
-	cr_assert_eq(host_network_watch(network, &engine, 60000), 0);
-	cr_assert_eq(host_network_watch(network, &engine, 60000), 0, "a second time changes nothing");
+	cr_assert_eq(engine_watch_start(watch, &engine, 60000), 0);
+	cr_assert_eq(engine_watch_start(watch, &engine, 60000), 0, "a second time changes nothing");
 	pthread_join(thread, NULL);
-	host_network_get(network, &ids);
-	host_network_free(network);
+	engine_watch_get(watch, &ids);
+	engine_watch_free(watch);
 	engine_fini(&engine);
 	net_dir_remove(dir);
 	cr_assert_eq(strncmp(requests[0], "GET /networks/host HTTP/1.0\r\n", 29), 0, "%s", requests[0]);
@@ -73,11 +76,11 @@ static struct host_network_ids ids_of(const char *first, const char *second)
 #define OK_CLOSE  "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"
 #define OK_LENGTH "HTTP/1.0 200 OK\r\nContent-Length: 34\r\n\r\n"
 
-TestSuite(host_network, .timeout = 60);
+TestSuite(engine_watch, .timeout = 60);
 
-Test(host_network, both_ids)
+Test(engine_watch, both_ids)
 {
-	struct host_network_ids ids =
+	struct engine_ids ids =
 	    ids_of(OK_CLOSE "{\"Name\":\"host\",\"Id\":\"" LOCAL "\",\"Containers\":{}}\n",
 		   OK_LENGTH "{\"Id\":\"" SWARM "\"}");
 
@@ -85,9 +88,9 @@ Test(host_network, both_ids)
 	cr_assert_str_eq(ids.swarm, SWARM);
 }
 
-Test(host_network, no_swarm)
+Test(engine_watch, no_swarm)
 {
-	struct host_network_ids ids =
+	struct engine_ids ids =
 	    ids_of(OK_CLOSE "{\"Id\":\"" LOCAL "\"}", "HTTP/1.0 404 Not Found\r\n\r\n{\"message\":\"no\"}");
 
 	cr_assert_str_eq(ids.local, LOCAL);
@@ -96,7 +99,7 @@ Test(host_network, no_swarm)
 	cr_assert_str_eq(ids.swarm, "");
 }
 
-Test(host_network, what_is_no_id_is_unknown)
+Test(engine_watch, what_is_no_id_is_unknown)
 {
 	static const char *const bad[] = {
 	    "",
@@ -113,17 +116,57 @@ Test(host_network, what_is_no_id_is_unknown)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		struct host_network_ids ids = ids_of(bad[i], bad[i]);
+		struct engine_ids ids = ids_of(bad[i], bad[i]);
 		cr_assert_str_eq(ids.local, "", "%s", bad[i]);
 		cr_assert_str_eq(ids.swarm, "", "%s", bad[i]);
 	}
 }
 
-Test(host_network, nobody_knows_nothing)
+Test(engine_watch, nobody_knows_nothing)
 {
-	struct host_network_ids ids;
+	struct engine_ids ids;
 
-	host_network_get(NULL, &ids);
+	engine_watch_get(NULL, &ids);
 	cr_assert_str_eq(ids.local, "");
-	host_network_free(NULL);
+	engine_watch_free(NULL);
+}
+
+/* headgate's own container, and the one before, which may not be there; any other answer says nothing. */
+static struct engine_ids own_ids_of(const char *own, const char *before)
+{
+	answers[2] = own;
+	answers[3] = before;
+	answers_count = QUESTIONS_MAX;
+	container = "gate";
+	struct engine_ids ids = ids_of(OK_CLOSE "{}", OK_CLOSE "{}");
+	cr_assert_eq(strncmp(requests[2], "GET /containers/gate/json HTTP/1.0\r\n", 36), 0, "%s",
+		     requests[2]);
+	return ids;
+}
+
+#define NOT_FOUND "HTTP/1.0 404 Not Found\r\n\r\n{\"message\":\"No such container\"}"
+
+Test(engine_watch, own_containers)
+{
+	struct engine_ids ids = own_ids_of(OK_CLOSE "{\"Id\":\"" LOCAL "\"}", NOT_FOUND);
+
+	cr_assert(ids.own_is_known);
+	cr_assert_str_eq(ids.own, LOCAL);
+	cr_assert_str_eq(ids.own_before, "");
+	cr_assert_eq(strncmp(requests[3], "GET /containers/gate-before/json HTTP/1.0\r\n", 43), 0, "%s",
+		     requests[3]);
+}
+
+Test(engine_watch, own_container_before)
+{
+	struct engine_ids ids = own_ids_of(NOT_FOUND, OK_CLOSE "{\"Id\":\"" LOCAL "\"}");
+
+	cr_assert(ids.own_is_known);
+	cr_assert_str_eq(ids.own_before, LOCAL);
+}
+
+Test(engine_watch, own_container_of_an_engine_in_trouble)
+{
+	cr_assert_not(
+	    own_ids_of(OK_CLOSE "{\"Id\":\"" LOCAL "\"}", "HTTP/1.0 500 Oh\r\n\r\n{}").own_is_known);
 }
