@@ -12,6 +12,7 @@
 
 #include "buf.h"
 #include "compiler.h"
+#include "console.h"
 #include "counters.h"
 #include "engine.h"
 #include "engine_watch.h"
@@ -37,6 +38,7 @@ struct conn_env {
 	struct limits *limits;		   /* borrowed, shared; locks itself */
 	size_t inspected_bytes;		   /* of bodies that wait to be looked into */
 	struct engine_watch *engine_watch; /* borrowed, shared; locks itself; NULL: its IDs are not known */
+	struct console *console; /* borrowed, shared; locks itself; NULL: its routes are the engine's */
 	bool token_in_path;
 	const struct own *own;			    /* borrowed, shared, immutable; NULL: nothing is */
 	const struct address_prefix *proxy_sources; /* borrowed: who speaks the PROXY protocol */

@@ -42,6 +42,7 @@ struct exchange {
 	enum http_method method;
 	enum route_kind kind; /* as it is treated: HTTP/1.0 and chunked bodies make a stream of a message */
 	bool keep_alive;      /* the client would send another request */
+	bool for_console;     /* answered by console.h, not by the engine */
 	bool legacy_tunnel;   /* a raw-stream 200 opens it */
 	bool expects_continue;
 	bool takes_interim;	       /* not HTTP/1.0 */

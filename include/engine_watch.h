@@ -24,7 +24,7 @@ struct engine_ids {
 
 /* Nothing is known yet, and nobody asks. `container`: headgate's own, borrowed, or NULL. 0 or -ENOMEM. */
 int engine_watch_new(struct engine_watch **made, const char *container) MUST_USE;
-/* Ends the thread, which may take as long as an answer of the engine: two seconds at most. NULL is fine. */
+/* Ends the thread, which may take as long as the engine's answers: four seconds at most. NULL is fine. */
 void engine_watch_free(struct engine_watch *watch);
 
 /*

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "compiler.h"
 #include "own.h"
@@ -94,6 +95,29 @@ bool inspect_answer_text(struct span json, const char *const *path, char *text, 
  */
 #define INSPECT_NETWORK_ID_BYTES ((size_t)65)
 bool inspect_network_id(struct span json, char id[INSPECT_NETWORK_ID_BYTES]);
+
+/* A container in the engine's answer to GET /containers/json; nothing in it needs an escape in JSON. */
+struct inspect_listed {
+	char id[INSPECT_NETWORK_ID_BYTES];
+	char name[256]; /* the first, without its slash */
+};
+
+/* The container at `index`. False when there is none, or none with an ID and a name as the engine makes them.
+ */
+bool inspect_listed_at(struct span json, size_t index, struct inspect_listed *listed);
+
+/* Of an answer to GET /containers/ID/stats: CPU time in ns, the rest in bytes; 0 where it says nothing. */
+struct inspect_sample {
+	uint64_t cpu, system;		    /* of the container, of the whole host */
+	uint64_t cpu_before, system_before; /* of the sample before; 0 where one alone was asked for */
+	uint64_t online_cpus;
+	uint64_t memory, memory_limit;
+	uint64_t block_read, block_written, net_received, net_sent;
+	char read_at[64]; /* RFC 3339 */
+};
+
+/* False when it is no such answer. */
+bool inspect_sample_read(struct span json, struct inspect_sample *sample);
 
 /*
  * ASCII case, U+017F to s, U+212A to k, as encoding/json's foldName (which folds the rest of Unicode, too: of

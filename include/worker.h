@@ -52,6 +52,7 @@ struct worker_shared {
 	struct snapshot *snapshot; /* borrowed; each worker holds it itself */
 	struct limits *limits;
 	struct engine_watch *engine_watch; /* or NULL */
+	struct console *console;	   /* or NULL */
 	const struct own *own;		   /* or NULL */
 	struct tls_server *tls;
 	const struct listener *listeners;

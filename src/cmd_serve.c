@@ -19,6 +19,7 @@
 
 #include "access.h"
 #include "config.h"
+#include "console.h"
 #include "engine.h"
 #include "engine_watch.h"
 #include "limit.h"
@@ -55,6 +56,7 @@ struct serve {
 	struct access access;
 	struct limits *limits;		   /* owned */
 	struct engine_watch *engine_watch; /* owned */
+	struct console *console;	   /* owned */
 	struct own own;
 	char new_token[TOKEN_GENERATED_BYTES];
 };
@@ -303,19 +305,24 @@ static int serve_prepare(struct serve *serve)
 	if (result == 0)
 		result =
 		    engine_init(&service->engine, &service->config, service->error, sizeof(service->error));
+	if (result == 0 && (result = console_new(&serve->console, &service->engine)) < 0)
+		snprintf(service->error, sizeof(service->error), "out of memory");
 	if (result == 0)
 		result = service_prepare(service);
 	if (result == 0)
 		result = service_start(service, (struct worker_shared){.snapshot = serve->access.snapshot,
 								       .limits = serve->limits,
 								       .own = &serve->own,
+								       .console = serve->console,
 								       .engine_watch = serve->engine_watch});
 	return result;
 }
 
 static void serve_fini(struct serve *serve)
 {
-	engine_watch_free(serve->engine_watch); /* its thread asks the service's engine */
+	/* Their threads ask the service's engine. */
+	engine_watch_free(serve->engine_watch);
+	console_free(serve->console);
 	service_fini(&serve->service);
 	access_fini(&serve->access);
 	limits_free(serve->limits);

@@ -557,6 +557,7 @@ static enum conn_step state_check(struct conn *c)
 	if (why.status) {
 		return refuse(c, why.status, why.message);
 	}
+	c->x.for_console = c->env->console && console_has(request->path);
 	enum http_connection connection = classify(c, request, route);
 	if (c->client.tls && c->x.kind != ROUTE_MESSAGE) /* the last request here: no further token comes */
 		tls_expect_secrets(c->client.tls, false);
@@ -642,6 +643,8 @@ static enum conn_step connect_start(struct conn *c)
 	struct conn_env *env = c->env;
 	int fd = -1;
 
+	if (c->x.for_console)
+		conn_engine_close(c);
 	if (leg_is_open(&c->engine)) { /* kept; but a request sent into a closed one would be lost */
 		if (conn_engine_is_alive(c)) {
 			c->state = CONN_EXCHANGE;
@@ -649,14 +652,17 @@ static enum conn_step connect_start(struct conn *c)
 		}
 		conn_engine_close(c);
 	}
-	int result = engine_connect(env->engine, &fd);
+	int result = c->x.for_console ? console_open(env->console, &fd) : engine_connect(env->engine, &fd);
+	if (fd < 0 && c->x.for_console)
+		return refuse_for(c, 503, "too many requests for metrics at once", 1);
 	if (fd < 0)
 		return refuse_engine(c, 503, result, NULL);
-	struct tls *tls = env->engine->tls ? tls_connect(env->engine->tls, fd, &env->bufs) : NULL;
-	leg_open(&c->engine, fd, tls, env->engine->address.scheme == CONFIG_UNIX);
+	struct tls_client *with = c->x.for_console ? NULL : env->engine->tls;
+	struct tls *tls = with ? tls_connect(with, fd, &env->bufs) : NULL;
+	leg_open(&c->engine, fd, tls, c->x.for_console || env->engine->address.scheme == CONFIG_UNIX);
 	c->engine_event =
 	    (struct event_source){.fd = fd, .handler = conn_engine_ready, .slot = EVENT_NO_SLOT};
-	if ((env->engine->tls && !tls) || event_add(env->loop, &c->engine_event) < 0)
+	if ((with && !tls) || event_add(env->loop, &c->engine_event) < 0)
 		return refuse_engine(c, 503, -ENOMEM, NULL);
 	deadline(c, TIMER_CONNECT);
 	c->connect_phase = result == 0 ? CONNECT_TLS : CONNECT_SOCKET;

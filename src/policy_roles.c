@@ -84,7 +84,7 @@ const char policy_builtin_text[] =
     "# The SOAJS console: its call list, and the swarm's joining and leaving. It sees the\n"
     "# tokens that managers join with: whoever has it can have the host.\n"
     "role soajs\n"
-    "  allow ping version info container-list\n"
+    "  allow ping version info container-list console-metrics console-maintenance\n"
     "  allow swarm-inspect swarm-join swarm-leave\n"
     "  allow node-list node-inspect node-update node-delete\n"
     "  allow service-list service-inspect service-create service-update service-delete service-logs\n"

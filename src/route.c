@@ -137,6 +137,10 @@ static const struct route table[] = {
 
 	{GET,	 "/info",			MESSAGE, "info",			SYSTEM,		READS},
 
+	/* No route of the engine's: headgate's own answers to an old client (console.h). */
+	{GET,	 "/maintenance",		MESSAGE, "console-maintenance",	SYSTEM,		READS},
+	{GET,	 "/metrics",			MESSAGE, "console-metrics",	SYSTEM,		READS},
+
 	{GET,	 "/networks",			MESSAGE, "network-list",		NETWORK,	READS},
 	{GET,	 "/networks/",			MESSAGE, "network-list",		NETWORK,	READS},
 	{POST,	 "/networks/create",		MESSAGE, "network-create",	NETWORK,	WRITES},

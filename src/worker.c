@@ -170,6 +170,7 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 	worker->env.snapshot = snapshot_hold(shared->snapshot);
 	worker->env.limits = shared->limits;
 	worker->env.engine_watch = shared->engine_watch;
+	worker->env.console = shared->console;
 	worker->env.own = shared->own;
 	worker->env.token_in_path = config->token_in_path;
 	worker->env.proxy_sources = config->proxy_sources;

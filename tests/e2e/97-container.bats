@@ -123,6 +123,7 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 	direct exec "$GATE" busybox unshare -U true 2>err && fail "namespaces can be made"
 	has "$(cat err)" 'Operation not permitted'
 	[ "$(direct image inspect -f '{{.Size}}' headgate:latest)" -lt 15000000 ]
+	is "$(inside curl -sS -o /dev/null -w '%{http_code}' --max-time 20 -k -H "token: $(secret)" "https://127.0.0.1:$P/metrics")" 200
 	deployed --seccomp default
 	has "$(direct logs "$GATE" 2>&1)" 'listening on .* events by epoll,'
 	is "$(ping "$(secret)")" 200

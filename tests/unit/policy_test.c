@@ -233,7 +233,7 @@ static const struct {
     {"c", HTTP_POST, "/plugins/pull", POLICY_INSPECT, 16},
     {"c", HTTP_OPTIONS, "/networks", POLICY_DENY, 0}, /* a star is not for OPTIONS */
     {"c", HTTP_PATCH, "/networks", POLICY_DENY, 0},
-    {"c", HTTP_GET, "/metrics", POLICY_DENY, 0},
+    {"c", HTTP_GET, "/metric", POLICY_DENY, 0},
     {"d", HTTP_OPTIONS, "/containers/x/json", POLICY_ALLOW, 21},
     {"d", HTTP_OPTIONS, "/images/json", POLICY_DENY, 0},
     {"e", HTTP_OPTIONS, "/images/json", POLICY_ALLOW, 23},

@@ -260,6 +260,8 @@ Test(route, groups)
 	    {"events", "system"},
 	    {"info", "system"},
 	    {"system-df", "system"},
+	    {"console-metrics", "system"},
+	    {"console-maintenance", "system"},
 	    {"version", "system"},
 	    {"grpc", "session"},
 	    {"checkpoint-list", "container"},
