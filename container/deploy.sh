@@ -81,6 +81,7 @@ read_arguments() {
 	case $wait_s in '' | *[!0-9]*) die_usage "--wait: '$wait_s' is no number of seconds" ;; esac
 	case $print_token in yes | no) ;; *) die_usage "--print-token: yes or no" ;; esac
 	case $engine in '' | tls://* | tcp://*) ;; *) die_usage "--engine: '$engine' is not tls://HOST:PORT" ;; esac
+	case $engine$cert_dir in tls://*) [ -n "$cert_dir" ] || die_usage "--engine tls:// needs --engine-cert-dir" ;; esac
 	[ -z "$token_file" ] || [ -z "$rotate$sealed" ] || die_usage "--token-file does not go with --rotate or --sealed"
 }
 
@@ -204,12 +205,23 @@ make_sealed_token() {
 		fail "the token could not be made in the volume $name"
 }
 
-# The certificates go into the state: a key that root alone may read is of no use to the program there.
+# The certificates go into the state: a key that root alone may read is of no use to the program there. Into a directory
+# of their own, because the container before needs its own when it comes back.
 copy_engine_certificates() {
+	engine_dir=/var/lib/headgate/engine.$(random_hex 4)
 	tar -C "$cert_dir" -cf - ca.pem cert.pem key.pem | docker run --rm -i --name "$name-maker" --network none --user 2376:2376 \
 		--mount "type=volume,src=$name,dst=/var/lib/headgate" --entrypoint sh "$image" \
-		-c 'umask 077; mkdir -p /var/lib/headgate/engine && tar -xf - -C /var/lib/headgate/engine' ||
+		-c 'umask 077; mkdir -p "$1" && tar -xf - -C "$1"' sh "$engine_dir" ||
 		fail "the certificates for the engine could not be copied"
+}
+
+# In a container of its own: the one that runs may not remove directories (seccomp.json).
+remove_old_certificates() {
+	# shellcheck disable=SC2016 # for the shell in the container
+	docker run --rm --name "$name-maker" --network none --user 2376:2376 \
+		--mount "type=volume,src=$name,dst=/var/lib/headgate" --entrypoint sh "$image" \
+		-c 'for d in /var/lib/headgate/engine*; do [ "$d" = "$1" ] || rm -rf "$d"; done' sh "$engine_dir" ||
+		note "deploy.sh: old certificates for the engine are left in the volume $name"
 }
 
 start_container() {
@@ -219,7 +231,7 @@ start_container() {
 		--label "headgate.image=$image_name" --env NODE_TYPE=manager --env "HEADGATE_SAN=$names" --env "HEADGATE_CONTAINER=$name"
 	if [ -n "$engine" ]; then
 		set -- "$@" --user 2376:2376 --env "HEADGATE_ENGINE=$engine"
-		[ -z "$cert_dir" ] || set -- "$@" --env HEADGATE_ENGINE_CERT_DIR=/var/lib/headgate/engine
+		[ -z "$cert_dir" ] || set -- "$@" --env "HEADGATE_ENGINE_CERT_DIR=$engine_dir"
 	else
 		set -- "$@" --user "2376:$group" --mount type=bind,src=/var/run/docker.sock,dst=/var/run/docker.sock
 	fi
@@ -317,6 +329,7 @@ do_deploy() {
 	docker update --restart always "$name" >/dev/null || note "deploy.sh: the restart policy could not be set"
 	docker rm -f -v "$name-before" >/dev/null 2>&1
 	trap - EXIT INT TERM HUP
+	[ -z "$cert_dir" ] || remove_old_certificates
 
 	say 'manager container deployed'
 	[ -z "$kept" ] || note "the token is the one before; --rotate makes a new one"

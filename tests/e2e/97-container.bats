@@ -234,6 +234,53 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
 	is "$(of_container '{{.Id}} {{.State.Running}}')" "$id true"
 }
 
+# certificate NAME EXTENSIONS: NAME.pem and NAME-key.pem, signed by ca.pem.
+certificate() {
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout "$1-key.pem" -out "$1.csr" 2>/dev/null
+	printf '%s\n' "$2" >"$1.ext"
+	openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile "$1.ext" -out "$1.pem" 2>/dev/null
+}
+
+@test "container: in front of an engine elsewhere, by TLS and a client certificate" {
+	gateway=$(direct network inspect bridge -f '{{(index .IPAM.Config 0).Gateway}}')
+	Q=$((40000 + RANDOM % 10000))
+	mkdir tls client
+	(
+		cd tls
+		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca -keyout ca-key.pem -out ca.pem 2>/dev/null
+		certificate server "subjectAltName=IP:$gateway"
+		certificate client extendedKeyUsage=clientAuth
+		cp ca.pem ../client/ca.pem
+		cp client.pem ../client/cert.pem
+		cp client-key.pem ../client/key.pem
+	)
+	chmod 600 client/key.pem
+	inside python3 "$E2E_DIR/tls_engine.py" tls "$ENGINE_DIR/docker.sock" "$gateway" "$Q" >tls.out 2>&1 3>&- 4>&- &
+	BACKGROUND+=($!)
+	within 5 file_has tls.out '^ready$'
+	deployed --engine "tls://$gateway:$Q" --engine-cert-dir client
+	token=$(secret)
+	is "$(ping "$token")" 200
+	fails has "$(of_container '{{.HostConfig.Mounts}}')" docker.sock 2>/dev/null
+	docker_config cli "$token"
+	is "$(DOCKER_CONFIG=$WORK/cli inside "$DOCKER" -H "tcp://127.0.0.1:$P" --tlsverify --tlscacert ca.pem run --rm "$IMAGE" echo through)" through
+	# Without a certificate, and with one that the engine does not know.
+	deploy --standalone --port "$P" --engine "tls://$gateway:$Q"
+	is "$rc" 2
+	has "$(cat err)" 'needs --engine-cert-dir'
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=other -keyout client/key.pem -out client/cert.pem 2>/dev/null
+	deploy --standalone --port "$P" --engine "tls://$gateway:$Q" --engine-cert-dir client --wait 2
+	is "$rc" 1
+	has "$(cat err)" "not ready after 2 s: .*$Q"
+	# The one before has its own certificate still.
+	is "$(ping "$token")" 200
+	cp tls/client.pem client/cert.pem
+	cp tls/client-key.pem client/key.pem
+	deployed --engine "tls://$gateway:$Q" --engine-cert-dir client
+	is "$(direct exec "$GATE" sh -c 'echo /var/lib/headgate/engine*')" "$(of_container '{{range .Config.Env}}{{println .}}{{end}}' |
+		sed -n 's/^HEADGATE_ENGINE_CERT_DIR=//p')"
+}
+
 @test "container: lesser roles are kept from headgate's own" {
 	deployed
 	id=$(of_container '{{.Id}}')
