@@ -49,8 +49,8 @@ static const struct config_option all_options[] = {
 	{"max-connections", "NUMBER", CONFIG_VALUE_NUMBER, FIELD(max_connections), "Listening", "16384",
 	 .help = "clients served at the same time; more have to wait", .min = 1, .max = 1048576, .commands = SERVE | CONNECT},
 	{"admin", "ADDRESS", CONFIG_VALUE_ADMIN, FIELD(admin), "Listening", NULL,
-	 .help = "where to answer GET /health, /ready and /metrics without a token: tcp://HOST:PORT or unix:///PATH "
-	 "(default: nowhere)", .commands = SERVE | CONNECT | HEALTH},
+	 .help = "address of GET /health, /ready and /metrics, without a token: tcp://HOST:PORT or unix:///PATH "
+	 "(default: none)", .commands = SERVE | CONNECT | HEALTH},
 	{"ready", NULL, CONFIG_VALUE_FLAG, FIELD(ready), "Listening", NULL,
 	 .help = "asks whether it takes clients and the engine can be reached, not only whether it runs",
 	 .commands = HEALTH},

@@ -47,7 +47,10 @@ static void print_row(FILE *out, const char *left, const char *text, const char 
 	char note[128];
 	size_t at;
 
-	fprintf(out, "  %-*s", HELP_COLUMN - 2, left);
+	if (strlen(left) + 3 > HELP_COLUMN) /* as getopt_long's programs do: the text on the next line */
+		fprintf(out, "  %s\n%*s", left, HELP_COLUMN, "");
+	else
+		fprintf(out, "  %-*s", HELP_COLUMN - 2, left);
 	at = config_print_words(out, text, HELP_COLUMN, HELP_COLUMN);
 	if (fallback) {
 		int length = snprintf(note, sizeof(note), "(default: %s)", fallback);

@@ -864,6 +864,10 @@ Test(config, help_fits_and_names_every_option)
 			cr_assert(length == 0 || line[length - 1] != ' ', "a blank at the end: %.*s",
 				  (int)length, line);
 			cr_assert_null(memchr(line, '\t', length));
+			/* Between an option and its help: an end of the line, or a blank before the column.
+			 */
+			cr_assert(strncmp(line, "  --", 4) != 0 || length <= 28 || line[27] == ' ', "%.*s",
+				  (int)length, line);
 		}
 		for (size_t i = 0; i < count; i++) {
 			snprintf(flag, sizeof(flag), "\n  --%s ", table[i].name);
