@@ -36,13 +36,20 @@ OTHERS = [
     ("GET", "/v1/containers/json"),
     ("GET", "/networks/"),
 ]
+CONSOLE_PATHS = ("/metrics", "/maintenance")
 
 
 class YesMan(socketserver.StreamRequestHandler):
     def handle(self):
+        asked = self.rfile.readline()
+        if not asked:
+            return
         while self.rfile.readline() not in (b"\r\n", b""):
             pass
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        # What the console's GET /metrics asks of the engine has to be a list.
+        body = b"[]" if asked.startswith(b"GET /containers/json") else b""
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+        self.wfile.write(head % len(body) + body)
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -81,6 +88,8 @@ class Gate:
         connection.close()
         if answer.status == 200:
             return True, None
+        if answer.status == 500 and path in CONSOLE_PATHS and "error" in json.loads(text):
+            return True, None  # the console's own form: its routes have answers of their own
         # HEAD has no body: its status alone says it.
         message = json.loads(text)["message"] if text else ""
         right = re.search(r"does not have the right '([^']*)'", message)

@@ -10,6 +10,7 @@ an error, with one line on standard error; the last line of the output is the co
 
 from __future__ import annotations
 
+import faulthandler
 import http.client
 import os
 import pathlib
@@ -17,6 +18,7 @@ import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 QUIET_S = 3.0
 
@@ -69,17 +71,24 @@ class Clients:
 
 
 def main() -> int:
+    faulthandler.enable()
     port, ca, path, streams, askers = sys.argv[1:]
     clients = Clients(int(port), ca)
     secret = pathlib.Path("first").read_text().strip()
+    threads: list[threading.Thread] = []
+
+    def start(target: Callable[..., None], *arguments: object) -> None:
+        threads.append(threading.Thread(target=target, args=arguments))
+        threads[-1].start()
+
     for number in range(int(streams)):
-        threading.Thread(target=clients.stream, args=(number, path, secret), daemon=True).start()
+        start(clients.stream, number, path, secret)
     end = time.monotonic() + 60
     while len(clients.heard) < int(streams) and not clients.errors and time.monotonic() < end:
         time.sleep(0.1)
     began = time.monotonic()
     for number in range(int(askers)):
-        threading.Thread(target=clients.ask, args=(number,), daemon=True).start()
+        start(clients.ask, number)
     pathlib.Path("ready").touch()
     while not os.path.exists("stop") and not clients.errors:
         time.sleep(0.05)
@@ -89,6 +98,9 @@ def main() -> int:
     for number in range(int(streams)):
         if now - clients.heard.get(number, 0.0) > QUIET_S:
             clients.failed(f"stream {number}", "it stands still")
+    # None of them may run on while the interpreter goes: in OpenSSL that is a crash now and then.
+    for thread in threads:
+        thread.join()
     for error in clients.errors:
         print(error, file=sys.stderr)
     print(f"streams {len(clients.heard)} requests {clients.requests} seconds {took_s:.1f}")
