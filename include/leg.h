@@ -59,10 +59,13 @@ bool leg_was_truncated(const struct leg *leg);
 const char *leg_failure(const struct leg *leg);
 
 /*
- * A client that stands still need not hold more than this in the kernel beside what is on its way; with the
- * system's limits that would be megabytes each.
+ * What every TCP client's socket gets, set once at the listening socket: Linux gives these options on to each
+ * socket that it accepts (net/core/sock.c, sk_clone_lock(); net/ipv4/tcp_minisocks.c starts the keep-alive
+ * timer), which saves six system calls a connection. No delay; keep-alive; and a client that stands still
+ * need not hold more than half a megabyte in the kernel beside what is on its way, with the system's limits
+ * that would be megabytes each.
  */
-void leg_limit_unsent(int fd);
+void leg_prepare_client(int fd);
 
 /* TCP keep-alive: a peer that vanished is noticed within about two minutes, not two hours. */
 void leg_keep_alive(int fd);

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,7 +229,6 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	struct tls *tls = server ? tls_accept(server, fd, &env->bufs) : NULL;
-	int one = 1;
 
 	if (!c || (server && !tls)) {
 		free(c);
@@ -250,12 +248,6 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is
 		leg_close(&c->client);
 		free(c);
 		return result;
-	}
-	if (!is_unix) {
-		/* Without NODELAY the second answer on a connection waits 40 ms for the client's ACK. */
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		leg_keep_alive(fd);
-		leg_limit_unsent(fd);
 	}
 	look_at_peer(c);
 	if (speaks_proxy_protocol(c)) {

@@ -68,11 +68,14 @@ void leg_keep_alive(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 }
 
-void leg_limit_unsent(int fd)
+void leg_prepare_client(int fd)
 {
-	const int bytes = UNSENT_MAX_BYTES;
+	const int on = 1, bytes = UNSENT_MAX_BYTES;
 
+	/* Without NODELAY the second answer on a connection waits 40 ms for the client's ACK. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+	leg_keep_alive(fd);
 }
 
 void leg_close(struct leg *leg)

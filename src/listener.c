@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "leg.h"
 
 #define BACKLOG 4096
 
@@ -60,6 +61,7 @@ static int bind_tcp(const struct sockaddr_storage *address, socklen_t len, bool 
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (address->ss_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+	leg_prepare_client(fd);
 	if ((shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0) ||
 	    bind(fd, (const struct sockaddr *)(const void *)address, len) < 0) {
 		int result = -errno;

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -128,6 +129,55 @@ Test(listener, port_zero_gives_all_workers_one_port)
 		listener_close(&listener);
 		cr_assert_eq(net_open_fds(), fds);
 	}
+}
+
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	cr_assert_eq(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* Whether a keep-alive timer runs for the connection between these ports (proc(5), /proc/net/tcp: timer 2).
+ */
+static bool is_kept_alive(uint16_t local, uint16_t remote)
+{
+	FILE *table = fopen("/proc/net/tcp", "re");
+	unsigned from, to, state, timer = 0;
+	char line[256];
+	bool found = false;
+
+	cr_assert_not_null(table);
+	while (!found && fgets(line, sizeof(line), table))
+		found = sscanf(line, " %*d: %*x:%x %*x:%x %x %*x:%*x %x:", &from, &to, &state, &timer) == 4 &&
+			from == local && to == remote;
+	fclose(table);
+	cr_assert(found);
+	return timer == 2;
+}
+
+/* Nothing is set on a client's own socket: the kernel has to give the listening one's options on. */
+Test(listener, clients_inherit_the_options)
+{
+	struct listener listener;
+
+	must_open(&listener, "tls://127.0.0.1:0", 1);
+	int client = connect_to(listener.address.port);
+	cr_assert_geq(client, 0);
+	int fd = accept(listener.fds[0], NULL, NULL);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	cr_assert_eq(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	cr_assert_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+	cr_assert_eq(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 15);
+	cr_assert_eq(option(fd, IPPROTO_TCP, TCP_KEEPCNT), 4);
+	cr_assert_eq(option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 512 * 1024);
+	cr_assert(is_kept_alive(listener.address.port, port_of(client)));
+	close(fd);
+	close(client);
+	listener_close(&listener);
 }
 
 Test(listener, names)
