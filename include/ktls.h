@@ -63,6 +63,15 @@ ssize_t ktls_splice(struct ktls *ktls, int fd, struct pipe *pipe, size_t len);
  */
 int ktls_write_error(struct ktls *ktls, int fd, int number);
 
+/*
+ * For who reads such a socket by other means than the above, after a read that gave nothing: an event is to
+ * come only when more is there than now, of a record of which a part is (see ktls.c). *mark_bytes is 0 at
+ * first, and what is there afterwards. True when that has changed since the last call: read once more first.
+ */
+bool ktls_mark(int fd, int *mark_bytes);
+/* Ends that. Nothing happens while *mark_bytes is 0. */
+void ktls_unmark(int fd, int *mark_bytes);
+
 /* Sends a close_notify. 0, -EAGAIN (wait until writable, call again) or -errno. */
 int ktls_close_notify(int fd);
 

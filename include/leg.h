@@ -24,6 +24,7 @@ struct leg {
 	bool in_ended;	   /* the peer will send nothing more */
 	bool out_ended;	   /* we have sent our end */
 	bool is_blocked;   /* the last write took nothing */
+	int mark_bytes;	   /* see ktls_mark(); in leg_discard() only */
 	bool is_starved;   /* neither did this one, although poll(2) says writable: see leg_is_starved() */
 	unsigned plain_reads, turn_reads; /* see leg_reads() */
 	struct pipe_pool *pipes;	  /* borrowed from leg_arm() */

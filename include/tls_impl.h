@@ -33,6 +33,7 @@ struct tls {
 	struct buf *in;	       /* owned; records received, not yet taken by OpenSSL */
 	struct buf *out;       /* owned; records not yet sent */
 	int fd;		       /* borrowed from the leg */
+	int mark_bytes;	       /* see ktls_mark(); during the handshake only */
 	int socket_error;      /* errno of the last failed recv or send, 0 when none */
 	bool socket_empty;     /* the last recv came up short; wait for an event */
 	bool fin;	       /* recv returned 0 */

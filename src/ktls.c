@@ -260,6 +260,26 @@ static bool set_watermark(struct ktls *ktls, int fd)
 	return true;
 }
 
+bool ktls_mark(int fd, int *mark_bytes)
+{
+	int queued_bytes = 0;
+
+	if (ioctl(fd, FIONREAD, &queued_bytes) < 0 || queued_bytes < 0 || queued_bytes == INT32_MAX ||
+	    queued_bytes == *mark_bytes)
+		return false;
+	*mark_bytes = queued_bytes++;
+	return setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &queued_bytes, sizeof(queued_bytes)) == 0;
+}
+
+void ktls_unmark(int fd, int *mark_bytes)
+{
+	const int one = 1;
+
+	if (*mark_bytes > 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+	*mark_bytes = 0;
+}
+
 static void got_something(struct ktls *ktls, int fd)
 {
 	const int one = 1;

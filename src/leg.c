@@ -247,6 +247,9 @@ int leg_discard(struct leg *leg, size_t limit)
 			leg->plain_reads++;
 			n = recv(leg->fd, scratch, len, leg->is_unix ? 0 : MSG_TRUNC);
 			n = n < 0 ? -errno : n;
+			/* The kernel may decrypt although the handshake has failed, see tls.c. */
+			if (n == -EAGAIN && !leg->is_unix && ktls_mark(leg->fd, &leg->mark_bytes))
+				n = -EINTR;
 		}
 		if (n == 0 || (n < 0 && n != -EINTR))
 			return (int)n;

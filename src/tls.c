@@ -255,11 +255,28 @@ static int failed(struct tls *tls, int ssl_error)
 	return tls->fin ? -ECONNRESET : -EPROTO;
 }
 
+/*
+ * With TLS 1.2 the kernel decrypts from the peer's ChangeCipherSpec on: a part of what follows, its Finished,
+ * is nothing to read there, and wakes us again and again on some kernels.
+ */
+static int do_handshake(struct tls *tls)
+{
+	int result;
+
+	do {
+		tls_clear_errors();
+		result = SSL_do_handshake(tls->ssl);
+	} while (result != 1 && tls->may_arm && SSL_get_error(tls->ssl, result) == SSL_ERROR_WANT_READ &&
+		 BIO_get_ktls_recv(SSL_get_rbio(tls->ssl)) && ktls_mark(tls->fd, &tls->mark_bytes));
+	if (result == 1)
+		ktls_unmark(tls->fd, &tls->mark_bytes);
+	return result;
+}
+
 enum tls_step tls_handshake(struct tls *tls)
 {
-	tls_clear_errors();
 	tls->socket_error = 0;
-	int result = SSL_do_handshake(tls->ssl);
+	int result = do_handshake(tls);
 	int ssl_error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, result);
 	int reason = ERR_GET_REASON(ERR_peek_last_error());
 	bool retry = ssl_error == SSL_ERROR_WANT_READ || ssl_error == SSL_ERROR_WANT_WRITE;
@@ -296,6 +313,12 @@ int tls_arm(struct tls *tls, struct ktls *ktls)
 	/* Without read-ahead the handshake ends with its last record; anything else would be lost here. */
 	if (receives && SSL_has_pending(tls->ssl)) {
 		tls->failure = "data behind the handshake in OpenSSL's buffers";
+		return -EPROTO;
+	}
+	/* OpenSSL does not hand over what it sends when an error is on the socket, which is gone by now: with
+	 * TLS 1.2 that is what the kernel says about a broken record behind the peer's Finished. */
+	if (receives && !sends) {
+		tls->failure = "the kernel has found a broken record behind the handshake";
 		return -EPROTO;
 	}
 	return attach && !attach_bio(tls, !receives, !sends) ? -ENOMEM : 0;

@@ -101,7 +101,7 @@ static int client_socket(const struct run *run, int receive_bytes)
 	return fd;
 }
 
-struct peer *run_client(struct run *run, int receive_bytes)
+struct peer *run_connect(struct run *run, int receive_bytes)
 {
 	const struct suite *suite = &run_suites[run->test->suite];
 
@@ -117,6 +117,15 @@ struct peer *run_client(struct run *run, int receive_bytes)
 	if (!run_expect(run, client, "this OpenSSL has no %s %s", suite->version_name, suite->suite_name))
 		return NULL;
 	run->clients[run->clients_count++] = client;
+	return client;
+}
+
+struct peer *run_client(struct run *run, int receive_bytes)
+{
+	struct peer *client = run_connect(run, receive_bytes);
+
+	if (!client)
+		return NULL;
 	int result = peer_handshake_by(client, run_deadline(run, LONG_MS));
 	if (!run_expect(run, result == 0, "handshake: %s", strerror(-result)))
 		return NULL;

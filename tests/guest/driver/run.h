@@ -110,6 +110,7 @@ void test_add(struct test_list *list, struct test test, const char *name_format,
 void cases_bulk(struct test_list *list);
 void cases_message(struct test_list *list);
 void cases_tunnel(struct test_list *list);
+void cases_arm(struct test_list *list);
 void cases_cut(struct test_list *list);
 void cases_control(struct test_list *list);
 void cases_garbage(struct test_list *list);
@@ -139,6 +140,8 @@ uint64_t run_new_id(struct run *run);
 #define PROMPTLY_MS 2000
 #define LONG_MS	    6000
 
+/* A client whose handshake is still to be done. */
+struct peer *run_connect(struct run *run, int receive_bytes);
 /* A client with the test's suite, handshake done. NULL: failed. receive_bytes: SO_RCVBUF, 0 for the default.
  */
 struct peer *run_client(struct run *run, int receive_bytes);
