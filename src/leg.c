@@ -18,7 +18,12 @@ void leg_init(struct leg *leg)
 
 void leg_open(struct leg *leg, int fd, struct tls *tls, bool is_unix)
 {
+	const int on = 1;
+
 	*leg = (struct leg){.fd = fd, .tls = tls, .is_unix = is_unix};
+	/* Kernel TLS never gets past a mark of urgent data, and poll(2) reports what is behind it. */
+	if (!is_unix)
+		(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 }
 
 int leg_arm(struct leg *leg, struct pipe_pool *pipes)

@@ -247,6 +247,7 @@ int main(int argc, char **argv)
 	cases_message(&list);
 	cases_tunnel(&list);
 	cases_arm(&list);
+	cases_urgent(&list);
 	cases_cut(&list);
 	cases_control(&list);
 	cases_garbage(&list);

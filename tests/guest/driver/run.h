@@ -111,6 +111,7 @@ void cases_bulk(struct test_list *list);
 void cases_message(struct test_list *list);
 void cases_tunnel(struct test_list *list);
 void cases_arm(struct test_list *list);
+void cases_urgent(struct test_list *list);
 void cases_cut(struct test_list *list);
 void cases_control(struct test_list *list);
 void cases_garbage(struct test_list *list);
