@@ -761,8 +761,10 @@ static enum conn_step move_request(struct conn *c)
 		timer_stop(&c->env->timers, &c->timer);
 		conn_inspection_free(c);
 		c->x.up_open = false;
-		if (result == RELAY_TO_FAILED)
+		if (result == RELAY_TO_FAILED) {
 			c->x.keep_alive = false;
+			relay_fini(&c->up, &c->env->relay_pools); /* what cannot leave need not wait */
+		}
 		return WAIT;
 	case RELAY_ENDED:
 		return request_broke(c, "the request body ended early");
@@ -1063,6 +1065,7 @@ static enum conn_step tunnel_direction(struct conn *c, struct relay *relay, bool
 		return result < 0 && relay->to == &c->client ? END : WAIT;
 	case RELAY_TO_FAILED: /* an engine that reads no further may still have output */
 		*ended = true;
+		relay_fini(relay, &c->env->relay_pools); /* for hours, perhaps: no pipe waits with it */
 		return relay->to == &c->client ? END : WAIT;
 	case RELAY_DONE:
 	case RELAY_BAD:

@@ -80,6 +80,9 @@ static void conn_free(struct conn *c)
 		limit_peer_closes(env->limits, &c->address);
 	free(c->certified);
 	buf_give(&env->bufs, &c->answer);
+	/* The engine must not take a tunnel's input that broke off for the whole of it. */
+	if (c->state == CONN_TUNNEL && !c->tunnel_up_ended)
+		conn_engine_abort(c);
 	conn_engine_close(c);
 	event_remove(env->loop, &c->client_event);
 	leg_close(&c->client);

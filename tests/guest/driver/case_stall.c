@@ -22,6 +22,10 @@
 #define STALL_CPU_PERCENT 5
 #define RSS_GROWTH_BYTES  (8 * MIB)
 
+/* More of them than a pool keeps pipes; a pipe is two descriptors, and a worker has one for itself. */
+#define DEAF_TUNNELS   48
+#define DEAF_PIPES_MAX 66
+
 /* More than all buffers on the way hold; TCP's own grow to 4 and 6 MiB. */
 static uint64_t stall_bytes(const struct run *run)
 {
@@ -143,6 +147,65 @@ static void stalled_engine(struct run *run)
 		run_carried(run, client, chunked ? UINT64_MAX : bytes, UINT64_MAX, !chunked);
 }
 
+/* The engine does not read, and then the client is gone: a reset is not passed on as the input's end. */
+static void stalled_engine_client_gone(struct run *run)
+{
+	uint64_t id = run_new_id(run);
+	struct peer *client = run_client(run, 0);
+	struct engine_result result;
+	struct body_out out;
+	struct transfer transfer = {.out = &out};
+	char query[100];
+
+	if (!client)
+		return;
+	snprintf(query, sizeof(query), "id=%" PRIu64 "&seed=%" PRIu64 "&want=%" PRIu64 "&stall=1", id, id,
+		 64 * MIB);
+	if (!run_tunnel(run, client, query))
+		return;
+	body_out_init(&out, FRAMING_RAW, id, 64 * MIB);
+	if (!client_is_held_up(run, client, &transfer))
+		return;
+	run_forget(run, client);
+	peer_reset(client);
+	clock_sleep_ms((unsigned)run_stretch_ms(run, 30));
+	engine_go(run->engine, id);
+	if (run_expect(run, engine_wait(run->engine, id, &result, run_deadline(run, LONG_MS)),
+		       "the engine does not learn that the client is gone"))
+		run_expect(run, result.ending != ENDING_CLEAN,
+			   "the engine cannot tell input that was cut from a whole one");
+}
+
+/* Engines that read nothing: what was on its way to them holds no pipes while they are silent. */
+static void deaf_engines(struct run *run)
+{
+	uint64_t first = run->driver->last_id + 1;
+	char query[100], data[200] = "";
+
+	if (!run_renew(run))
+		return;
+	for (unsigned i = 0; i < DEAF_TUNNELS; i++) {
+		struct peer *client = run_client(run, 0);
+		snprintf(query, sizeof(query), "id=%" PRIu64 "&deaf=1&stall=1", run_new_id(run));
+		if (!client || !run_tunnel(run, client, query))
+			break;
+	}
+	clock_sleep_ms((unsigned)run_stretch_ms(run, 20)); /* they are deaf behind their 101 */
+	for (unsigned i = 0; i < run->clients_count; i++) {
+		int result = peer_put_by(run->clients[i], data, sizeof(data), PEER_RECORD_MAX_BYTES,
+					 run_deadline(run, PROMPTLY_MS));
+		run_expect(run, result == 0, "cannot send: %s", strerror(-result));
+	}
+	clock_sleep_ms((unsigned)run_stretch_ms(run, 20));
+	struct run_load load = run_load_begin(run);
+	clock_sleep_ms(STALL_SHORT_MS);
+	run_load_end(run, load, STALL_CPU_PERCENT, "engines that read nothing");
+	unsigned pipes = gate_files(run->gate).pipes;
+	run_expect(run, pipes <= DEAF_PIPES_MAX, "%u pipes are open while nothing moves", pipes);
+	for (uint64_t id = first; id <= run->driver->last_id; id++)
+		engine_go(run->engine, id);
+}
+
 /* Half a record, a while of nothing, the rest. `variant` is how much of it comes first. */
 static void half_record(struct run *run)
 {
@@ -240,11 +303,15 @@ void cases_stall(struct test_list *list)
 	test_add(list, test, "stall-reader-length/unix");
 	test.run = stalled_engine;
 	test_add(list, test, "stall-engine-length/unix");
+	test.run = deaf_engines;
+	test_add(list, test, "stall-deaf-engines/unix");
 	test.run = log_lines;
 	test_add(list, test, "log-lines/unix");
 	test.core = false;
 	test.leg = LEG_TCP;
 	test_add(list, test, "log-lines/tcp");
+	test.run = stalled_engine_client_gone;
+	test_add(list, test, "stall-engine-client-gone/tcp");
 	test.run = stalled_reader;
 	test_add(list, test, "stall-reader-length/tcp");
 	test.leg = LEG_TLS13;

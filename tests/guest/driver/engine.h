@@ -8,7 +8,8 @@
  *   bytes=N    of an answer's body, or of the first part of a tunnel's output
  *   how=0|1|2  its framing: length, chunked, until close
  *   step=N     bytes of one write
- *   stall=1    the engine reads a body only after engine_go()
+ *   stall=1    the engine reads a body or a tunnel only after engine_go()
+ *   deaf=1     a tunnel's engine reads nothing at all, and writing to it fails
  *   want=N     bytes that a tunnel is to bring
  *   end=1      a tunnel's output ends at once after `bytes`, not after the client's end
  *   after=N    bytes of output behind the client's end, with seed plus 2

@@ -246,6 +246,10 @@ static bool serve_tunnel(const struct script *script)
 		serve_echo(script);
 		return false;
 	}
+	if (head_query(head, "deaf", 0) == 1)
+		(void)shutdown(script->peer->fd, SHUT_RD);
+	if (head_query(head, "stall", 0) == 1 && script->result)
+		engine_stall(script->engine, script->result, script->deadline_ms);
 	body_in_init(&in, FRAMING_RAW, script->seed, head_query(head, "want", 0));
 	body_out_init(&out, FRAMING_RAW, script->seed + 1, head_query(head, "bytes", 0));
 	(void)transfer_by(script->peer, &transfer, script->deadline_ms);
