@@ -23,6 +23,8 @@ struct leg {
 	bool socket_empty; /* plain legs: the last read came up short, wait for an event */
 	bool in_ended;	   /* the peer will send nothing more */
 	bool out_ended;	   /* we have sent our end */
+	bool has_notified; /* kernel TLS: it has our close_notify */
+	bool was_full;	   /* leg_settle() has found no room */
 	bool is_blocked;   /* the last write took nothing */
 	int mark_bytes;	   /* see ktls_mark(); in leg_discard() only */
 	bool is_starved;   /* neither did this one, although poll(2) says writable: see leg_is_starved() */
@@ -149,8 +151,8 @@ ssize_t leg_write(struct leg *leg, const void *data, size_t len);
 int leg_flush(struct leg *leg);
 
 /*
- * As leg_flush(), and with kernel TLS -EAGAIN also while the socket is full: a FIN now would drop a record
- * that the kernel has taken and not yet encrypted.
+ * As leg_flush(), and with kernel TLS -EAGAIN also while the socket is full, and once more behind that (see
+ * leg_is_starved()): a FIN now would drop records that the kernel has taken and not yet sent.
  */
 int leg_settle(struct leg *leg);
 

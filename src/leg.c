@@ -204,7 +204,17 @@ int leg_settle(struct leg *leg)
 {
 	if (leg_writes_by(leg) != LEG_KTLS)
 		return leg_flush(leg);
-	return is_writable(leg) ? 0 : -EAGAIN;
+	leg->is_starved = false;
+	if (!is_writable(leg)) {
+		leg->was_full = true;
+		return -EAGAIN;
+	}
+	if (!leg->was_full)
+		return 0;
+	/* The kernel has a worker that sends what it holds, and that was woken just now, as we were. */
+	leg->was_full = false;
+	leg->is_starved = true;
+	return -EAGAIN;
 }
 
 int leg_end(struct leg *leg)
@@ -216,9 +226,16 @@ int leg_end(struct leg *leg)
 		result = (int)written(leg, tls_end(leg->tls));
 		break;
 	case LEG_KTLS:
-		/* In front of a full socket it would only be queued, and the FIN of leg_fin() drop it. */
-		if (!leg->out_ended && (result = leg_settle(leg)) == 0)
+		/* A FIN, and close(2), too, drops what the kernel has taken and the socket had no room for.
+		 */
+		if (leg->out_ended)
+			break;
+		if (!leg->has_notified && (result = leg_settle(leg)) == 0) {
 			result = (int)written(leg, ktls_close_notify(leg->fd));
+			leg->has_notified = result == 0;
+		}
+		if (result == 0)
+			result = leg_settle(leg);
 		if (result == -EAGAIN) /* it is not on its way yet */
 			return result;
 		break;

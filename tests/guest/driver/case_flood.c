@@ -185,29 +185,6 @@ static void flood_of_one_byte(struct run *run)
 #define EXHAUSTED_MS   800
 #define NO_MEMORY_TEXT "10 20 30\n" /* pages */
 
-/* The setting is the whole machine's: only where nobody else is on it. */
-static bool machine_is_a_guest(void)
-{
-	char text[512] = "";
-	FILE *file = fopen("/proc/cmdline", "re");
-
-	if (!file)
-		return false;
-	bool is = fgets(text, sizeof(text), file) && strstr(text, "rdinit=/init");
-	(void)fclose(file);
-	return is;
-}
-
-static bool write_tcp_mem(const char *text)
-{
-	FILE *file = fopen(TCP_MEM, "we");
-
-	if (!file)
-		return false;
-	bool good = fputs(text, file) >= 0;
-	return fclose(file) == 0 && good;
-}
-
 /* Readers that stand still, and then there is no memory either: headgate waits, and burns no CPU. */
 static void no_tcp_memory(struct run *run)
 {
@@ -225,7 +202,8 @@ static void no_tcp_memory(struct run *run)
 		snprintf(request, sizeof(request),
 			 "GET /images/get?id=%" PRIu64 "&seed=%" PRIu64 "&bytes=%" PRIu64, id, id,
 			 STALLED_BYTES);
-		if (i == STALLED && !run_expect(run, write_tcp_mem(NO_MEMORY_TEXT), "cannot set " TCP_MEM))
+		if (i == STALLED &&
+		    !run_expect(run, run_write_setting(TCP_MEM, NO_MEMORY_TEXT), "cannot set " TCP_MEM))
 			return;
 		if (!client || !run_ask(run, client, request, NULL) ||
 		    (i < STALLED && !run_answer(run, client, &head, 200)))
@@ -235,7 +213,7 @@ static void no_tcp_memory(struct run *run)
 	struct run_load load = run_load_begin(run);
 	clock_sleep_ms(EXHAUSTED_MS);
 	run_load_end(run, load, 20, "no memory for TCP");
-	run_expect(run, write_tcp_mem(before), "cannot set " TCP_MEM);
+	run_expect(run, run_write_setting(TCP_MEM, before), "cannot set " TCP_MEM);
 }
 
 void cases_flood(struct test_list *list)
@@ -252,7 +230,7 @@ void cases_flood(struct test_list *list)
 		}
 		test.core = false;
 		test.run = no_tcp_memory;
-		if (i == 0 && machine_is_a_guest())
+		if (i == 0 && run_is_guest())
 			test_add(list, test, "no-tcp-memory/%s", name);
 	}
 	struct test test = {.suite = SUITE_TLS13_AES128, .run = flood_of_one_byte, .variant = WHERE_IDLE};

@@ -9,6 +9,8 @@
 #include <sys/types.h>
 
 #define GATE_TOKEN "hg_guest_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+/* Of the token file, as long as the other one; see gate_write_tokens(). */
+#define GATE_PASSING_TOKEN "hg_passing_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd"
 
 struct gate_options {
 	const char *program, *ktls, *event, *mover, *dir; /* dir has the certificates and gets the log */
@@ -20,6 +22,7 @@ struct gate {
 	int port;
 	char log_path[512];
 	char admin_path[108];
+	char tokens_path[512];
 };
 
 /* Starts and waits until it listens. 0 or -errno, the reason on standard error. */
@@ -30,6 +33,9 @@ bool gate_is_alive(const struct gate *gate);
 
 /* Whether it was built with a sanitizer, whose memory is none of its own. */
 bool gate_is_sanitized(const struct gate *gate);
+
+/* Writes the token file anew, with GATE_PASSING_TOKEN in it or without. headgate soon follows. */
+bool gate_write_tokens(const struct gate *gate, bool has_passing);
 
 /* CPU time of all its threads. */
 uint64_t gate_cpu_us(const struct gate *gate);

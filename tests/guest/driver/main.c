@@ -247,6 +247,8 @@ int main(int argc, char **argv)
 	cases_message(&list);
 	cases_tunnel(&list);
 	cases_arm(&list);
+	cases_revoke(&list);
+	cases_small(&list);
 	cases_urgent(&list);
 	cases_cut(&list);
 	cases_control(&list);

@@ -306,6 +306,30 @@ void run_counts_truncation(struct run *run)
 	run->truncations.once = true;
 }
 
+/* ---- the machine ---- */
+
+bool run_is_guest(void)
+{
+	char text[512] = "";
+	FILE *file = fopen("/proc/cmdline", "re");
+
+	if (!file)
+		return false;
+	bool is = fgets(text, sizeof(text), file) && strstr(text, "rdinit=/init");
+	(void)fclose(file);
+	return is;
+}
+
+bool run_write_setting(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		return false;
+	bool good = fputs(text, file) >= 0;
+	return fclose(file) == 0 && good;
+}
+
 /* ---- CPU ---- */
 
 struct run_load run_load_begin(const struct run *run)

@@ -111,6 +111,8 @@ void cases_bulk(struct test_list *list);
 void cases_message(struct test_list *list);
 void cases_tunnel(struct test_list *list);
 void cases_arm(struct test_list *list);
+void cases_revoke(struct test_list *list);
+void cases_small(struct test_list *list);
 void cases_urgent(struct test_list *list);
 void cases_cut(struct test_list *list);
 void cases_control(struct test_list *list);
@@ -175,6 +177,10 @@ bool run_logged(struct run *run, const char *text);
 /* When all of this case is over, /metrics has to count one more of these than at its begin. */
 void run_counts_key_update(struct run *run);
 void run_counts_truncation(struct run *run);
+
+/* Settings are the whole machine's: only where nobody else is on it. */
+bool run_is_guest(void);
+bool run_write_setting(const char *path, const char *text);
 
 /* CPU time of headgate over a stretch of time. */
 struct run_load {
