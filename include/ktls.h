@@ -36,7 +36,7 @@ struct ktls {
 	uint32_t message_bytes; /* left of that handshake message */
 	int ending_bytes;
 	unsigned records;    /* looked at so far; wraps */
-	const char *failure; /* static text; NULL when nothing failed */
+	const char *failure; /* static text; NULL when nothing failed; once it has, every read fails */
 };
 
 /* An event reported the socket readable. */

@@ -130,6 +130,12 @@ static int failed(struct ktls *ktls, int fd, enum alert description, const char 
 	return -EPROTO;
 }
 
+/* The kernel says of some broken records only once that they are, and that may have been to a write. */
+static int failed_before(const struct ktls *ktls)
+{
+	return ktls->rekeyed ? -EKEYEXPIRED : -EPROTO;
+}
+
 /* What recvmsg(2) and splice(2) say about a record that is none; other errors stay as they are. */
 static int read_error(struct ktls *ktls, int fd, int number)
 {
@@ -398,6 +404,8 @@ ssize_t ktls_read(struct ktls *ktls, int fd, struct pipe_pool *pipes, void *data
 	struct pipe *pipe = pipe_reader(pipes);
 	ssize_t n;
 
+	if (ktls->failure)
+		return failed_before(ktls);
 	if (!pipe)
 		return -ENOMEM;
 	do {
@@ -412,5 +420,7 @@ ssize_t ktls_read(struct ktls *ktls, int fd, struct pipe_pool *pipes, void *data
 
 ssize_t ktls_splice(struct ktls *ktls, int fd, struct pipe *pipe, size_t len)
 {
+	if (ktls->failure)
+		return failed_before(ktls);
 	return ktls->is_odd ? -EINVAL : splice_record(ktls, fd, pipe, len);
 }

@@ -206,6 +206,35 @@ static void deaf_engines(struct run *run)
 		engine_go(run->engine, id);
 }
 
+/* An upload that stands still, and its engine sends what is no TLS: whichever call meets it, it is the end.
+ */
+static void stalled_engine_breaks(struct run *run)
+{
+	uint64_t id = run_new_id(run), bytes = stall_bytes(run);
+	struct peer *client = run_client(run, 0);
+	struct body_out out;
+	struct transfer transfer = {.out = &out};
+	char request[200], fields[100];
+	struct head head = {0};
+
+	if (!client)
+		return;
+	snprintf(request, sizeof(request),
+		 "POST /images/load?id=%" PRIu64 "&seed=%" PRIu64 "&stall=1&garbage=1", id, id);
+	snprintf(fields, sizeof(fields), "Content-Length: %" PRIu64 "\r\n", bytes);
+	if (!run_ask(run, client, request, fields))
+		return;
+	body_out_init(&out, FRAMING_LENGTH, id, bytes);
+	bool stalled = client_is_held_up(run, client, &transfer);
+	engine_go(run->engine, id);
+	int result = stalled ? head_read_by(&head, client, run_deadline(run, PROMPTLY_MS)) : -ETIMEDOUT;
+	engine_go(run->engine, id);
+	if (run_expect(run, result == 0 && head_status(&head) == 502, "status %d: %s", head_status(&head),
+		       strerror(-result)) &&
+	    run->driver->carried == CARRIED_KERNEL)
+		run_logged(run, "this is not TLS");
+}
+
 /* Half a record, a while of nothing, the rest. `variant` is how much of it comes first. */
 static void half_record(struct run *run)
 {
@@ -318,6 +347,8 @@ void cases_stall(struct test_list *list)
 	test_add(list, test, "stall-reader-length/engine-tls13");
 	test.run = stalled_engine;
 	test_add(list, test, "stall-engine-length/engine-tls13");
+	test.run = stalled_engine_breaks;
+	test_add(list, test, "stall-engine-garbage/engine-tls13");
 	test.run = log_lines;
 	test_add(list, test, "log-lines/engine-tls13");
 	test.leg = LEG_UNIX;

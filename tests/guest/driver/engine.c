@@ -76,6 +76,7 @@ void engine_stall(struct engine *engine, struct engine_result *result, uint64_t 
 	pthread_mutex_lock(&engine->lock);
 	while (!result->go && error == 0)
 		error = pthread_cond_timedwait(&engine->changed, &engine->lock, &at);
+	result->go = false; /* the next stall waits again */
 	pthread_mutex_unlock(&engine->lock);
 }
 

@@ -10,6 +10,7 @@
  *   step=N     bytes of one write
  *   stall=1    the engine reads a body or a tunnel only after engine_go()
  *   deaf=1     a tunnel's engine reads nothing at all, and writing to it fails
+ *   garbage=1  instead of reading an upload the engine sends what is no TLS; then it stalls again
  *   want=N     bytes that a tunnel is to bring
  *   end=1      a tunnel's output ends at once after `bytes`, not after the client's end
  *   after=N    bytes of output behind the client's end, with seed plus 2

@@ -57,6 +57,20 @@ static void report(const struct script *script, const struct body_in *in)
 	pthread_mutex_unlock(&script->engine->lock);
 }
 
+/* What is no TLS, in the middle of an upload that nobody reads; it is read when the client has seen enough.
+ */
+static void serve_garbage(const struct script *script)
+{
+	char garbage[64];
+
+	memset(garbage, '!', sizeof(garbage)); /* neither a record's type nor a version */
+	if (peer_put_raw_by(script->peer, garbage, sizeof(garbage), script->deadline_ms) == 0 &&
+	    script->result)
+		engine_stall(script->engine, script->result, script->deadline_ms);
+	(void)peer_drain_by(script->peer, NULL, script->deadline_ms);
+	script->peer->out_ended = true; /* no close_notify */
+}
+
 /* ---- uploads ---- */
 
 static bool serve_upload(const struct script *script)
@@ -72,7 +86,10 @@ static bool serve_upload(const struct script *script)
 		     framing == FRAMING_CHUNKED ? head_query(script->head, "want", 0) : length);
 	if (head_query(script->head, "stall", 0) == 1 && script->result)
 		engine_stall(script->engine, script->result, script->deadline_ms);
-	(void)transfer_by(script->peer, &transfer, script->deadline_ms);
+	if (head_query(script->head, "garbage", 0) == 1)
+		serve_garbage(script);
+	else
+		(void)transfer_by(script->peer, &transfer, script->deadline_ms);
 	if (!in.ended) {
 		report(script, &in);
 		return false;
