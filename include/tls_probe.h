@@ -20,8 +20,9 @@ struct tls_probe_row {
 #define TLS_PROBE_ROWS ((size_t)6)
 
 /*
- * A handshake for every version and cipher that we speak, with kernel TLS asked for where OpenSSL can do it
- * right. Takes some milliseconds. 0, or -errno when there is no loopback, no memory or the like.
+ * A handshake for every version and cipher that we speak, with kernel TLS asked for where OpenSSL and the
+ * kernel can do it right. Takes some milliseconds. 0, or -errno when there is no loopback, no memory or the
+ * like.
  */
 int tls_probe(struct tls_probe_row rows[TLS_PROBE_ROWS]);
 
@@ -36,6 +37,10 @@ const char *tls_probe_library(void);
 
 /* Whether that library is new enough: before 3.2 it cannot hand TLS 1.3's receiving side over. */
 bool tls_probe_library_is_enough(void);
+
+/* Whether this kernel is new enough, and whether one of that release ("6.1.0-25-amd64") would be. */
+bool tls_probe_kernel_is_enough(void);
+bool tls_probe_release_is_enough(const char *release);
 
 /* Whether `tls` is among the kernel's upper-layer protocols (net.ipv4.tcp_available_ulp). */
 bool tls_probe_module_is_loaded(void);

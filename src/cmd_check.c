@@ -346,7 +346,10 @@ static void check_tls(struct check *check)
 		   "kernel TLS", "tried over loopback");
 	printf("%*s%-30s%-6s%s\n", TEXT_COLUMN, "", "", "send", "receive");
 	print_rows(rows);
-	if (tls_probe_library_is_enough() && tls_probe_module_is_loaded())
+	if (!tls_probe_kernel_is_enough())
+		add_remedy(check, "kernel TLS",
+			   "Linux 6.1 or later; with older ones other bytes can arrive than were sent");
+	else if (tls_probe_library_is_enough() && tls_probe_module_is_loaded())
 		cipher_remedies(check, rows);
 }
 

@@ -20,12 +20,21 @@
 #include <openssl/x509.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* 3.2 rewrote the record layer. */
-#define LIBRARY_MINIMUM	  0x30200000UL
+#define LIBRARY_MINIMUM 0x30200000UL
+/*
+ * Before 6.0 a record is decrypted in the pieces that it came in, and splice(2) takes it for moved when it
+ * had room for only some of them (net/tls/tls_sw.c). Tried with 5.10: other bytes come out than went in, and
+ * nothing fails. 6.1 is the oldest one that tests/guest runs on.
+ */
+#define KERNEL_MAJOR	  6
+#define KERNEL_MINOR	  1
 #define HANDSHAKE_STEPS	  64
 #define HANDSHAKE_WAIT_MS 2000
 
@@ -50,6 +59,22 @@ const char *tls_probe_library(void)
 bool tls_probe_library_is_enough(void)
 {
 	return OpenSSL_version_num() >= LIBRARY_MINIMUM;
+}
+
+bool tls_probe_release_is_enough(const char *release)
+{
+	char *end;
+	unsigned long major = strtoul(release, &end, 10);
+	unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+
+	return major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR);
+}
+
+bool tls_probe_kernel_is_enough(void)
+{
+	struct utsname host;
+
+	return uname(&host) == 0 && tls_probe_release_is_enough(host.release);
 }
 
 bool tls_probe_module_is_loaded(void)
@@ -122,7 +147,7 @@ static SSL_CTX *server_context(void)
 	}
 	if (ctx) {
 		SSL_CTX_set_num_tickets(ctx, 0);
-		if (tls_probe_library_is_enough())
+		if (tls_probe_library_is_enough() && tls_probe_kernel_is_enough())
 			SSL_CTX_set_options(ctx, SSL_OP_ENABLE_KTLS);
 	}
 	X509_free(certificate);
@@ -214,6 +239,11 @@ bool tls_probe_kernel(char *reason, size_t reason_cap)
 	if (!tls_probe_library_is_enough()) {
 		snprintf(reason, reason_cap, "OpenSSL %s is too old for it; 3.2 or later is needed",
 			 tls_probe_library());
+		return false;
+	}
+	if (!tls_probe_kernel_is_enough()) {
+		snprintf(reason, reason_cap, "the kernel is too old for it; Linux %d.%d or later is needed",
+			 KERNEL_MAJOR, KERNEL_MINOR);
 		return false;
 	}
 	int result = probe_first(&row, 1);

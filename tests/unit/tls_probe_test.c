@@ -48,12 +48,24 @@ Test(tls_probe, every_version_and_cipher_gets_its_handshake)
 Test(tls_probe, nothing_is_offloaded_where_the_kernel_or_the_library_cannot)
 {
 	struct tls_probe_row rows[TLS_PROBE_ROWS];
-	bool possible = kernel_has_tls() && tls_probe_library_is_enough();
+	bool possible = kernel_has_tls() && tls_probe_library_is_enough() && tls_probe_kernel_is_enough();
 
 	cr_assert_eq(tls_probe(rows), 0);
 	for (size_t i = 0; i < TLS_PROBE_ROWS; i++)
 		cr_assert(possible || (!rows[i].sends && !rows[i].receives), "%s %s", rows[i].version,
 			  rows[i].cipher);
+}
+
+Test(tls_probe, kernels_that_lose_bytes_are_not_asked)
+{
+	static const char *const enough[] = {"6.1.0-25-amd64", "6.12.117+deb13-cloud-amd64", "6.1", "7.0.3",
+					     "10.0"};
+	static const char *const too_old[] = {"5.15.0-91-generic", "5.10.46", "6.0.19", "6", "", "unknown"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(enough); i++)
+		cr_assert(tls_probe_release_is_enough(enough[i]), "%s", enough[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(too_old); i++)
+		cr_assert_not(tls_probe_release_is_enough(too_old[i]), "%s", too_old[i]);
 }
 
 Test(tls_probe, the_short_probe_agrees_with_the_long_one)
@@ -69,6 +81,8 @@ Test(tls_probe, the_short_probe_agrees_with_the_long_one)
 		cr_assert_neq(reason[strlen(reason) - 1], '.');
 	if (!tls_probe_library_is_enough())
 		cr_assert_not_null(strstr(reason, "3.2 or later"), "%s", reason);
+	else if (!tls_probe_kernel_is_enough())
+		cr_assert_not_null(strstr(reason, "6.1 or later"), "%s", reason);
 	else if (!kernel_has_tls())
 		cr_assert_not_null(strstr(reason, "modprobe tls"), "%s", reason);
 }

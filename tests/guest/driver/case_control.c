@@ -87,6 +87,47 @@ static void odd_records(struct run *run)
 		run_closes(run, client, "both ends");
 }
 
+#define SEGMENT_BYTES	  60
+#define SEGMENTED_RECORDS 4
+#define SEGMENTED_BYTES	  ((size_t)16000)
+
+/* Full records, each in hundreds of segments: a kernel that decrypts it in these pieces must not lose any. */
+static void small_segments(struct run *run)
+{
+	uint64_t id = run_new_id(run);
+	struct record_writer writer;
+	struct peer *client = run_client(run, 0);
+	char request[200], text[2048], data[SEGMENTED_BYTES];
+	unsigned char record[SEGMENTED_BYTES + RECORD_OVERHEAD_BYTES];
+	struct head head;
+
+	if (!client || !run_expect(run, record_init(&writer, client) == 0, "no keys"))
+		return;
+	snprintf(request, sizeof(request),
+		 "POST /containers/x/attach?id=%" PRIu64 "&seed=%" PRIu64 "&want=%zu", id, id,
+		 SEGMENTED_RECORDS * SEGMENTED_BYTES);
+	size_t len = run_write_head(text, sizeof(text), request,
+				    "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n");
+	int result =
+	    record_send_by(&writer, client, RECORD_DATA, text, len, 0, run_deadline(run, PROMPTLY_MS));
+	if (!run_expect(run, result == 0, "cannot send") || !run_answer(run, client, &head, 101))
+		return;
+	for (size_t i = 0; i < SEGMENTED_RECORDS; i++) {
+		pattern_fill(id, i * SEGMENTED_BYTES, data, sizeof(data));
+		len = record_seal(&writer, RECORD_DATA, data, sizeof(data), 0, record, sizeof(record));
+		for (size_t done = 0; result == 0 && done < len; done += SEGMENT_BYTES)
+			result = peer_put_raw_by(client, record + done,
+						 len - done < SEGMENT_BYTES ? len - done : SEGMENT_BYTES,
+						 run_deadline(run, PROMPTLY_MS));
+	}
+	static const unsigned char close_notify[] = {1, 0};
+	if (result == 0)
+		result = record_send_by(&writer, client, RECORD_ALERT, close_notify, sizeof(close_notify), 0,
+					run_deadline(run, PROMPTLY_MS));
+	if (run_expect(run, result == 0, "cannot send: %s", strerror(-result)))
+		run_engine_got(run, id, SEGMENTED_RECORDS * SEGMENTED_BYTES, ENDING_CLEAN);
+}
+
 /* Empty records, and then nothing: not more CPU than their decryption takes. */
 static void empty_then_idle(struct run *run)
 {
@@ -316,6 +357,8 @@ void cases_control(struct test_list *list)
 		struct test test = {.suite = suites[i], .run = empty_then_idle, .core = i == 0};
 		if (i % 3 == 0)
 			test_add(list, test, "record-empty-then-idle/%s", name);
+		test.run = small_segments;
+		test_add(list, test, "record-small-segments-tunnel/%s", name);
 		test.run = odd_type;
 		test.variant = RECORD_HEARTBEAT;
 		test_add(list, test, "record-type-heartbeat/%s", name);
