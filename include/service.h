@@ -63,6 +63,9 @@ int service_next_signal(struct service *service, int timeout_ms);
 /* Stops accepting and lets what runs finish; a second signal or the time-out ends it. */
 void service_drain(struct service *service);
 
+/* The workers end, and with them all that uses what they share; what they share may go then. Once is enough. */
+void service_stop(struct service *service);
+
 /* Stops the workers, closes and frees everything; also after a failure at any step. */
 void service_fini(struct service *service);
 

@@ -320,7 +320,8 @@ static int serve_prepare(struct serve *serve)
 
 static void serve_fini(struct serve *serve)
 {
-	/* Their threads ask the service's engine. */
+	/* The workers ask these two, whose threads ask the service's engine. */
+	service_stop(&serve->service);
 	engine_watch_free(serve->engine_watch);
 	console_free(serve->console);
 	service_fini(&serve->service);

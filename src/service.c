@@ -285,7 +285,7 @@ static void report_served(struct service *service)
 		 sums[COUNTER_UP_BYTES], sums[COUNTER_DOWN_BYTES]);
 }
 
-void service_fini(struct service *service)
+void service_stop(struct service *service)
 {
 	order_all(service, WORKER_STOP);
 	for (unsigned i = 0; service->workers && i < service->workers_count; i++)
@@ -293,6 +293,11 @@ void service_fini(struct service *service)
 	report_served(service);
 	free(service->workers);
 	service->workers = NULL;
+}
+
+void service_fini(struct service *service)
+{
+	service_stop(service);
 	for (size_t i = 0; i < service->listeners_count; i++)
 		listener_close(&service->listeners[i]);
 	service->listeners_count = 0;
