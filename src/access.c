@@ -94,6 +94,24 @@ static int make_snapshot(struct access *access, struct token_set *tokens, char *
 	return 0;
 }
 
+/* A token that is made goes with the start's success, so what else could fail comes before. */
+static int make_first(struct access *access, struct token_set *tokens,
+		      char new_token[TOKEN_GENERATED_BYTES], char *error, size_t error_cap)
+{
+	struct policy *policy;
+	int result = load_policy(access, &policy, error, error_cap);
+
+	if (result < 0)
+		return result;
+	policy_free(policy);
+	result = state_tokens_create(access->tokens_path, new_token, error, error_cap);
+	file_watch_mark(&access->tokens_watch, access->tokens_path);
+	/* Another one that started at the same time was first: its token it is. */
+	if (result == 0 || result == -EEXIST)
+		result = state_tokens_read(access->tokens_path, tokens, error, error_cap);
+	return result;
+}
+
 /* The one that came by the environment is kept: it cannot be read there again. */
 static void keep_original(struct access *access, const struct token_set *tokens)
 {
@@ -126,19 +144,13 @@ int access_load(struct access *access, const struct config *config, const char *
 	result = state_tokens_load(&tokens, config, state_dir, access->tokens_path,
 				   sizeof(access->tokens_path), error, error_cap);
 	first = result > 0;
-	if (first && new_token) {
-		result = state_tokens_create(access->tokens_path, new_token, error, error_cap);
-		file_watch_mark(&access->tokens_watch, access->tokens_path);
-		/* Another one that started at the same time was first: its token it is. */
-		if (result == 0 || result == -EEXIST)
-			result = state_tokens_read(access->tokens_path, &tokens, error, error_cap);
-	}
+	if (result >= 0)
+		result = find_policy(access, state_dir, error, error_cap);
+	if (result == 0 && first && new_token)
+		result = make_first(access, &tokens, new_token, error, error_cap);
 	if (result < 0)
 		goto failed;
 	keep_original(access, &tokens);
-	result = find_policy(access, state_dir, error, error_cap);
-	if (result < 0)
-		goto failed;
 	result = make_snapshot(access, &tokens, error, error_cap);
 	return result == 0 && first && !new_token ? 1 : result;
 failed:

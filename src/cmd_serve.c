@@ -290,9 +290,6 @@ static int serve_prepare(struct serve *serve)
 	if (result == 0)
 		result = prepare_certificate(serve);
 	if (result == 0)
-		result = access_load(&serve->access, &service->config, serve->state_dir, serve->new_token,
-				     service->error, sizeof(service->error));
-	if (result == 0)
 		result = prepare_limits(serve);
 	char host_name[256] = "";
 	(void)gethostname(host_name, sizeof(host_name) - 1);
@@ -309,6 +306,10 @@ static int serve_prepare(struct serve *serve)
 		snprintf(service->error, sizeof(service->error), "out of memory");
 	if (result == 0)
 		result = service_prepare(service);
+	/* Late: it may make the first token, and a start that fails shows nobody what that is. */
+	if (result == 0)
+		result = access_load(&serve->access, &service->config, serve->state_dir, serve->new_token,
+				     service->error, sizeof(service->error));
 	if (result == 0)
 		result = service_start(service, (struct worker_shared){.snapshot = serve->access.snapshot,
 								       .limits = serve->limits,

@@ -64,6 +64,17 @@ printed() {
 	done
 }
 
+@test "a start that fails has made no token: the next one shows it" {
+	rc=0
+	timeout 10 "$HEADGATE_BIN" serve --listen tls://127.0.0.1:0 --state "$WORK/state" --engine tls://127.0.0.1:1 \
+		--engine-cert-dir "$WORK/nowhere" >out 2>err || rc=$?
+	is "$rc" 2
+	has "$(cat err)" "$WORK/nowhere"
+	[ ! -e state/tokens ]
+	serve --state "$WORK/state"
+	has "$(cat serve.out)" 'Token, shown this once'
+}
+
 @test "a token file without a token: a warning" {
 	mkdir -m 700 state
 	for file in state/tokens own; do

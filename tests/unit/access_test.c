@@ -91,6 +91,22 @@ Test(access, the_first_start_makes_a_token)
 	cr_assert_str_empty(secret, "the second start makes none");
 }
 
+Test(access, a_start_that_fails_makes_no_token)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/tokens", base);
+	spill("policy", "role mine\n\tallow nonsense\n");
+	cr_assert_lt(load(secret), 0);
+	cr_assert_not_null(strstr(error, "/policy:2: "), "%s", error);
+	cr_assert_str_empty(secret);
+	cr_assert_neq(access(path, F_OK), 0, "nobody would ever see its secret");
+	access_fini(&gate);
+	gone("policy");
+	cr_assert_eq(load(secret), 0, "%s", error);
+	cr_assert_eq(strlen(secret), TOKEN_GENERATED_BYTES - 1);
+}
+
 Test(access, a_change_is_loaded)
 {
 	spill("tokens", A "read\n");
