@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "compiler.h"
 #include "config.h"
@@ -19,7 +20,8 @@ struct access {
 	const struct config *config; /* borrowed */
 	char tokens_path[PATH_MAX];  /* "" where no file is asked for */
 	char policy_path[PATH_MAX];
-	struct file_watch tokens_watch, policy_watch;
+	bool has_tokens_file; /* it was there once: without it now, something is wrong */
+	struct file_watch tokens_watch, policy_watch, original_watch;
 	struct token original; /* DOCKER_API_TOKEN's, whose text is wiped */
 	bool has_original;
 	struct snapshot *snapshot; /* held; the one in force */
@@ -38,8 +40,8 @@ int access_load(struct access *access, const struct config *config, const char *
 int access_policy(const struct config *config, const char *state_dir, struct policy **policy, char *error,
 		  size_t error_cap) MUST_USE;
 
-/* Whether a file has changed since it was read, and has rested since the last look. */
-bool access_has_changed(struct access *access);
+/* Whether a file has changed since it was read, and rests (see file_watch_changed()). */
+bool access_has_changed(struct access *access, uint64_t now_ms);
 
 /* Loads both again. 0: access->snapshot is the new one; -errno with `error`: it is the old one. */
 int access_reload(struct access *access, char *error, size_t error_cap) MUST_USE;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -68,13 +69,23 @@ struct file_stamp {
 /* A file that may be replaced or written while we run; by its name, so that a replaced one is seen. */
 struct file_watch {
 	struct file_stamp read, seen;
+	uint64_t seen_ms; /* when it first looked as `seen` */
 };
+
+/* So long a file has to look the same before it is taken for whole. */
+#define FILE_REST_MS 200
 
 /* Before the file is read: what comes later is a change. */
 void file_watch_mark(struct file_watch *watch, const char *path);
 
-/* Whether it has changed since then, and looks as at the last call: whoever writes it is done by now. */
-bool file_watch_changed(struct file_watch *watch, const char *path);
+/* Whether it was there then. */
+bool file_watch_was_there(const struct file_watch *watch);
+
+/*
+ * Whether it has changed since then, and has looked the same for FILE_REST_MS by now, however often it was
+ * looked at: whoever writes it is done.
+ */
+bool file_watch_changed(struct file_watch *watch, const char *path, uint64_t now_ms);
 
 /* The directory that holds `path`, in `dir`. 0 or -ENAMETOOLONG. */
 int file_parent(const char *path, char *dir, size_t dir_cap) MUST_USE;

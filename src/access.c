@@ -94,9 +94,15 @@ static int make_snapshot(struct access *access, struct token_set *tokens, char *
 	return 0;
 }
 
+/* DOCKER_API_TOKEN_FILE, where that is what counts. */
+static const char *original_path(const struct access *access)
+{
+	return access->has_original ? NULL : access->config->original_token_file;
+}
+
 /* A token that is made goes with the start's success, so what else could fail comes before. */
-static int make_first(struct access *access, struct token_set *tokens,
-		      char new_token[TOKEN_GENERATED_BYTES], char *error, size_t error_cap)
+static int make_first(struct access *access, struct token_set *tokens, char new_token[TOKEN_GENERATED_BYTES],
+		      char *error, size_t error_cap)
 {
 	struct policy *policy;
 	int result = load_policy(access, &policy, error, error_cap);
@@ -141,6 +147,8 @@ int access_load(struct access *access, const struct config *config, const char *
 			return result;
 		file_watch_mark(&access->tokens_watch, access->tokens_path);
 	}
+	if (original_path(access))
+		file_watch_mark(&access->original_watch, original_path(access));
 	result = state_tokens_load(&tokens, config, state_dir, access->tokens_path,
 				   sizeof(access->tokens_path), error, error_cap);
 	first = result > 0;
@@ -150,6 +158,7 @@ int access_load(struct access *access, const struct config *config, const char *
 		result = make_first(access, &tokens, new_token, error, error_cap);
 	if (result < 0)
 		goto failed;
+	access->has_tokens_file = access->tokens_path[0] && file_watch_was_there(&access->tokens_watch);
 	keep_original(access, &tokens);
 	result = make_snapshot(access, &tokens, error, error_cap);
 	return result == 0 && first && !new_token ? 1 : result;
@@ -158,14 +167,16 @@ failed:
 	return result;
 }
 
-bool access_has_changed(struct access *access)
+bool access_has_changed(struct access *access, uint64_t now_ms)
 {
+	const char *original = original_path(access);
 	bool tokens =
-	    access->tokens_path[0] && file_watch_changed(&access->tokens_watch, access->tokens_path);
+	    access->tokens_path[0] && file_watch_changed(&access->tokens_watch, access->tokens_path, now_ms);
 	bool policy =
-	    access->policy_path[0] && file_watch_changed(&access->policy_watch, access->policy_path);
+	    access->policy_path[0] && file_watch_changed(&access->policy_watch, access->policy_path, now_ms);
 
-	return tokens || policy;
+	return (original && file_watch_changed(&access->original_watch, original, now_ms)) || tokens ||
+	       policy;
 }
 
 int access_reload(struct access *access, char *error, size_t error_cap)
@@ -179,13 +190,21 @@ int access_reload(struct access *access, char *error, size_t error_cap)
 	if (access->tokens_path[0]) {
 		file_watch_mark(&access->tokens_watch, access->tokens_path);
 		result = state_tokens_read(access->tokens_path, &tokens, error, error_cap);
+		access->has_tokens_file |= result == 0;
 	}
-	if (result == -ENOENT)
+	if (original_path(access))
+		file_watch_mark(&access->original_watch, original_path(access));
+	/* With DOCKER_API_TOKEN there need not be one, until there is. */
+	if (result == -ENOENT && !access->has_tokens_file)
+		result = 0;
+	else if (result == -ENOENT)
 		snprintf(error, error_cap, "%s: the token file is gone", access->tokens_path);
 	if (result == 0 && access->has_original) {
 		result = token_set_add(&tokens, &access->original);
 		if (result < 0)
-			snprintf(error, error_cap, "%s: a token named '%s' stands beside DOCKER_API_TOKEN",
+			snprintf(error, error_cap,
+				 "%s: a token named '%s', or with its secret, stands beside "
+				 "DOCKER_API_TOKEN",
 				 access->tokens_path, TOKEN_ORIGINAL_NAME);
 	} else if (result == 0) {
 		result = state_tokens_add_original(&tokens, access->config, error, error_cap);

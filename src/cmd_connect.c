@@ -29,6 +29,7 @@
 #include "policy.h"
 #include "service.h"
 #include "snapshot.h"
+#include "timer.h"
 #include "token.h"
 
 #define EVERYONE	 "local"
@@ -269,7 +270,8 @@ static void run(struct connect *connect)
 		if (number == SIGTERM || number == SIGINT)
 			break;
 		if (number == SIGHUP ||
-		    file_watch_changed(&connect->token_watch, connect->service.config.token_file))
+		    file_watch_changed(&connect->token_watch, connect->service.config.token_file,
+				       timer_now_ms()))
 			reload(connect);
 	}
 	service_drain(&connect->service);

@@ -30,6 +30,7 @@
 #include "policy.h"
 #include "service.h"
 #include "state.h"
+#include "timer.h"
 #include "tls.h"
 #include "token.h"
 #include "welcome.h"
@@ -192,15 +193,15 @@ static void mark_certificate(struct serve *serve)
 		file_watch_mark(&serve->client_ca_watch, serve->service.config.client_ca_file);
 }
 
-static bool certificate_has_changed(struct serve *serve)
+static bool certificate_has_changed(struct serve *serve, uint64_t now_ms)
 {
 	const char *client_ca = serve->service.config.client_ca_file;
 
 	if (!serve->service.tls)
 		return false;
-	bool cert = file_watch_changed(&serve->cert_watch, serve->cert_file);
-	bool key = file_watch_changed(&serve->key_watch, serve->key_file);
-	return (client_ca && file_watch_changed(&serve->client_ca_watch, client_ca)) || cert || key;
+	bool cert = file_watch_changed(&serve->cert_watch, serve->cert_file, now_ms);
+	bool key = file_watch_changed(&serve->key_watch, serve->key_file, now_ms);
+	return (client_ca && file_watch_changed(&serve->client_ca_watch, client_ca, now_ms)) || cert || key;
 }
 
 /* A certificate that we made is renewed in time; one that was given is read again. */
@@ -271,9 +272,10 @@ static void serve_signals(struct serve *serve)
 		int number = service_next_signal(&serve->service, FILES_LOOK_MS);
 		if (number == SIGTERM || number == SIGINT)
 			return;
-		if (number == SIGHUP || access_has_changed(&serve->access))
+		uint64_t now_ms = timer_now_ms();
+		if (number == SIGHUP || access_has_changed(&serve->access, now_ms))
 			renew_access(serve);
-		if (number == SIGHUP || certificate_has_changed(serve))
+		if (number == SIGHUP || certificate_has_changed(serve, now_ms))
 			renew_certificate(serve, true);
 		if (time(NULL) - checked < RENEWAL_CHECK_SECONDS)
 			continue;

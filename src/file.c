@@ -157,14 +157,24 @@ void file_watch_mark(struct file_watch *watch, const char *path)
 {
 	watch->read = stamp_of(path);
 	watch->seen = watch->read;
+	watch->seen_ms = 0;
 }
 
-bool file_watch_changed(struct file_watch *watch, const char *path)
+bool file_watch_was_there(const struct file_watch *watch)
 {
-	struct file_stamp now = stamp_of(path), before = watch->seen;
+	return watch->read.inode != 0;
+}
 
-	watch->seen = now;
-	return !same_stamp(&now, &watch->read) && same_stamp(&now, &before);
+bool file_watch_changed(struct file_watch *watch, const char *path, uint64_t now_ms)
+{
+	struct file_stamp now = stamp_of(path);
+
+	if (!same_stamp(&now, &watch->seen)) {
+		watch->seen = now;
+		watch->seen_ms = now_ms;
+		return false;
+	}
+	return !same_stamp(&now, &watch->read) && now_ms - watch->seen_ms >= FILE_REST_MS;
 }
 
 int file_parent(const char *path, char *dir, size_t dir_cap)

@@ -65,10 +65,12 @@ static int load(char new_token[TOKEN_GENERATED_BYTES])
 /* A change is seen once it rests. */
 static bool has_changed(void)
 {
-	bool first = access_has_changed(&gate);
+	static uint64_t now_ms = 1000;
+	bool first = access_has_changed(&gate, now_ms);
 
 	cr_assert(!first, "it has not rested yet");
-	return access_has_changed(&gate);
+	now_ms += FILE_REST_MS;
+	return access_has_changed(&gate, now_ms);
 }
 
 static int reload(void)
@@ -183,6 +185,56 @@ Test(access, the_token_of_the_environment_stays)
 	spill("tokens",
 	      "default sha256=00000000000000000000000000000000000000000000000000000000000000ff role=read\n");
 	cr_assert_lt(reload(), 0);
-	cr_assert_not_null(strstr(error, "'default' stands beside DOCKER_API_TOKEN"), "%s", error);
+	cr_assert_not_null(strstr(error, "'default', or with its secret, stands beside DOCKER_API_TOKEN"),
+			   "%s", error);
 	cr_assert_eq(gate.snapshot->tokens.count, 3);
+}
+
+Test(access, beside_the_token_of_the_environment_there_need_be_no_file)
+{
+	char value[] = "s3cret";
+
+	config.original_token = value;
+	cr_assert_eq(load(secret), 0, "%s", error);
+	cr_assert_str_empty(secret, "none is made");
+	cr_assert_eq(gate.snapshot->tokens.count, 1);
+	spill("policy", "role mine\n\tallow GET /info\n");
+	cr_assert(has_changed());
+	cr_assert_eq(reload(), 0, "%s", error);
+	cr_assert_eq(gate.snapshot->tokens.count, 1);
+	cr_assert_not_null(policy_role(gate.snapshot->policy, SPAN("mine")));
+	spill("tokens", A "mine\n");
+	cr_assert(has_changed());
+	cr_assert_eq(reload(), 0, "%s", error);
+	cr_assert_eq(gate.snapshot->tokens.count, 2);
+	gone("tokens");
+	cr_assert(has_changed());
+	cr_assert_eq(reload(), -ENOENT, "once it was there it has to be");
+	cr_assert_eq(gate.snapshot->tokens.count, 2);
+}
+
+Test(access, the_file_of_the_original_token_is_watched)
+{
+	struct token_credential credential;
+	const struct token *token;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/original", base);
+	config.original_token_file = path;
+	spill("original", "first\n");
+	cr_assert_eq(load(secret), 0, "%s", error);
+	cr_assert(!has_changed());
+	spill("original", "second one\n");
+	cr_assert(has_changed());
+	cr_assert_eq(reload(), 0, "%s", error);
+	cr_assert(!has_changed());
+	cr_assert_eq(token_set_find(&gate.snapshot->tokens, SPAN("second one"), NULL, 0, &token, &credential),
+		     TOKEN_GOOD);
+	cr_assert_eq(token_set_find(&gate.snapshot->tokens, SPAN("first"), NULL, 0, &token, &credential),
+		     TOKEN_UNKNOWN);
+	gone("original");
+	cr_assert(has_changed());
+	cr_assert_lt(reload(), 0);
+	cr_assert(!has_changed(), "told once");
+	cr_assert_eq(gate.snapshot->tokens.count, 1, "the old one stays");
 }

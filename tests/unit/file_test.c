@@ -219,12 +219,21 @@ Test(file, locks_exclude)
 
 /* ---- has it changed? ---- */
 
+static uint64_t now_ms;
+
+/* As long after the last look as a file has to rest. */
+static bool look(struct file_watch *watch)
+{
+	now_ms += FILE_REST_MS;
+	return file_watch_changed(watch, path, now_ms);
+}
+
 static void changed(struct file_watch *watch, bool first, bool second, const char *what)
 {
-	cr_assert_eq(file_watch_changed(watch, path), first, "%s", what);
-	cr_assert_eq(file_watch_changed(watch, path), second, "%s, at rest", what);
+	cr_assert_eq(look(watch), first, "%s", what);
+	cr_assert_eq(look(watch), second, "%s, at rest", what);
 	file_watch_mark(watch, path);
-	cr_assert(!file_watch_changed(watch, path), "%s, read again", what);
+	cr_assert(!look(watch), "%s, read again", what);
 }
 
 Test(file, a_change_is_seen_when_it_rests)
@@ -282,16 +291,16 @@ Test(file, a_change_in_progress_is_left_alone)
 
 		snprintf(text, sizeof(text), "%0*d", i + 1, i);
 		spill(path, text, 0600);
-		cr_assert(!file_watch_changed(&watch, path), "%d", i);
+		cr_assert(!look(&watch), "%d", i);
 	}
-	cr_assert(file_watch_changed(&watch, path));
-	cr_assert(file_watch_changed(&watch, path), "until it is read");
+	cr_assert(look(&watch));
+	cr_assert(look(&watch), "until it is read");
 	file_watch_mark(&watch, path);
 	cr_assert_eq(unlink(path), 0);
-	cr_assert(!file_watch_changed(&watch, path));
+	cr_assert(!look(&watch));
 	spill(path, "another", 0600);
-	cr_assert(!file_watch_changed(&watch, path), "it was missing a moment ago");
-	cr_assert(file_watch_changed(&watch, path));
+	cr_assert(!look(&watch), "it was missing a moment ago");
+	cr_assert(look(&watch));
 }
 
 /* What is written between the mark and the reading is seen later: it is read once more rather than never. */
@@ -302,8 +311,37 @@ Test(file, a_change_right_after_the_mark_is_seen)
 	spill(path, "before", 0600);
 	file_watch_mark(&watch, path);
 	spill(path, "meanwhile", 0600);
-	cr_assert(!file_watch_changed(&watch, path));
-	cr_assert(file_watch_changed(&watch, path));
+	cr_assert(!look(&watch));
+	cr_assert(look(&watch));
+}
+
+/* Whoever asks the admin listener makes the next look come soon: that is no rest. */
+Test(file, looking_often_is_no_rest)
+{
+	struct file_watch watch;
+
+	spill(path, "whole", 0600);
+	file_watch_mark(&watch, path);
+	spill(path, "", 0600);
+	cr_assert(!file_watch_changed(&watch, path, 1000));
+	cr_assert(!file_watch_changed(&watch, path, 1000));
+	cr_assert(!file_watch_changed(&watch, path, 1000 + FILE_REST_MS - 1), "it is being written");
+	spill(path, "whole again", 0600);
+	cr_assert(!file_watch_changed(&watch, path, 1000 + FILE_REST_MS));
+	cr_assert(!file_watch_changed(&watch, path, 1000 + 2 * FILE_REST_MS - 1));
+	cr_assert(file_watch_changed(&watch, path, 1000 + 2 * FILE_REST_MS));
+}
+
+Test(file, whether_it_was_there)
+{
+	struct file_watch watch;
+
+	file_watch_mark(&watch, path);
+	cr_assert(!file_watch_was_there(&watch));
+	spill(path, "", 0600);
+	cr_assert(!file_watch_was_there(&watch), "then");
+	file_watch_mark(&watch, path);
+	cr_assert(file_watch_was_there(&watch));
 }
 
 /* A group that the writer may not give is given up; the file is the same person's, and nobody else's more
