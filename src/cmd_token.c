@@ -161,6 +161,13 @@ static int renew(void *context, bool exists, struct token *token, char *error, s
 
 	if (!exists)
 		return missing(tokens, error, error_cap);
+	if (token->expires_s && token->expires_s <= now_s) {
+		snprintf(error, error_cap,
+			 "%s: the token '%s' has expired, a new secret would be of no use; revoke it and "
+			 "create it again",
+			 tokens->path, tokens->name);
+		return -EKEYEXPIRED;
+	}
 	tokens->dropped = token->previous_until_s > now_s;
 	memcpy(token->previous, token->digest, sizeof(token->previous));
 	token->previous_until_s = overlap_s ? now_s + overlap_s : 0;
@@ -180,8 +187,11 @@ static int take_back(void *context, bool exists, struct token *token, char *erro
 
 /* ---- what is printed ---- */
 
-/* The secret, for a program alone and for a person with what to do with it. */
-static void print_secret(const struct tokens *tokens)
+/*
+ * The secret, for a program alone and for a person with what to do with it. -EIO where it could not be
+ * written: then nobody has it.
+ */
+static int print_secret(struct tokens *tokens)
 {
 	const struct token *token = &tokens->made;
 	bool person = isatty(STDOUT_FILENO);
@@ -196,7 +206,13 @@ static void print_secret(const struct tokens *tokens)
 	fputs(". Its secret is shown this once:\n", words);
 	(void)fflush(words);
 	printf(person ? "\n  %s\n\n" : "%s\n", tokens->secret);
-	(void)fflush(stdout);
+	if (fflush(stdout) != 0) {
+		bad(tokens,
+		    "its secret could not be written (%s); 'headgate token rotate %s --overlap 0' makes "
+		    "another",
+		    strerror(errno), token->name);
+		return -EIO;
+	}
 	if (token->previous_until_s) {
 		token_time_write(token->previous_until_s, until);
 		fprintf(words, "The secret before stays good until %s; what was opened with it ends then.\n",
@@ -209,6 +225,7 @@ static void print_secret(const struct tokens *tokens)
 		printf("docker CLI, 27.1 or later:  export DOCKER_CUSTOM_HEADERS=token=SECRET\n"
 		       "curl:                       -H 'token: SECRET'\n"
 		       "others:                     README, \"Use it\"\n");
+	return 0;
 }
 
 static const char *state_text(const struct token *token, int64_t now_s, char text[40])
@@ -332,9 +349,7 @@ static int do_create(struct tokens *tokens)
 					     sizeof(tokens->error));
 	if (result == -ENOENT)
 		return bad_place(tokens);
-	if (result >= 0)
-		print_secret(tokens);
-	return result;
+	return result < 0 ? result : print_secret(tokens);
 }
 
 static int do_rotate(struct tokens *tokens)
@@ -346,9 +361,7 @@ static int do_rotate(struct tokens *tokens)
 		return bad(tokens, "--overlap: '%.64s' is no time: 0, 24h, 7d", overlap);
 	result = state_tokens_change(tokens->path, tokens->name, renew, tokens, tokens->error,
 				     sizeof(tokens->error));
-	if (result >= 0)
-		print_secret(tokens);
-	return result;
+	return result < 0 ? result : print_secret(tokens);
 }
 
 static int do_revoke(struct tokens *tokens)

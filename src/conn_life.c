@@ -304,6 +304,16 @@ void conn_expire(struct conn_env *env)
 	}
 }
 
+/* Who is counted by a name that his token no longer has is counted by the new one, be it one too many. */
+static void bind_again(struct conn *c, const struct token *token)
+{
+	if (c->x.is_counted && strcmp(c->x.principal->name, token->name) != 0) {
+		conn_uncount(c);
+		c->x.is_counted = limit_token_opens(c->env->limits, token->name);
+	}
+	c->x.principal = token;
+}
+
 /* Whoever's token is not good any more ends; the others are the new snapshot's from now on. */
 static void recheck_all(struct conn_env *env, int64_t now_s)
 {
@@ -324,7 +334,7 @@ static void recheck_all(struct conn_env *env, int64_t now_s)
 						   : token_set_recheck(&env->snapshot->tokens, &c->credential,
 								       conn_address(c), now_s, &token);
 		if (standing == TOKEN_GOOD) {
-			c->x.principal = env->snapshot->everyone ? env->snapshot->everyone : token;
+			bind_again(c, env->snapshot->everyone ? env->snapshot->everyone : token);
 			continue;
 		}
 		bool runs = c->state != CONN_REPLY && c->state != CONN_DRAIN;

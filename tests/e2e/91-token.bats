@@ -283,6 +283,48 @@ ended_within() {
 	is "$rc" 1
 }
 
+@test "token: a secret that cannot be written is an error; one that has expired is not rotated" {
+	for verb in 'create ci --role read' 'rotate ci'; do
+		rc=0
+		# shellcheck disable=SC2086 # words
+		"$HEADGATE_BIN" token $verb --state "$WORK/state" >/dev/full 2>err </dev/null || rc=$?
+		is "$rc" 1
+		has "$(cat err)" "^headgate token: its secret could not be written .*'headgate token rotate ci --overlap 0'"
+	done
+	token rotate ci --overlap 0
+	is "$rc" 0
+	cp out secret.ci
+	within 2 opens secret.ci
+	sed -i '/^ci /s/$/ expires=2020-01-01T00:00:00Z/' state/tokens
+	cp state/tokens before
+	token rotate ci
+	is "$rc" 1
+	has "$(cat err)" "the token 'ci' has expired"
+	[ ! -s out ]
+	cmp before state/tokens
+}
+
+@test "token: one that is given another name in the file is counted by that" {
+	serve_stop
+	serve --state state --auth-failures 0 --token-connections 1
+	create ci logs
+	follow ci
+	crowded() { [ "$(ping secret.ci)" = 429 ]; }
+	crowded
+	reloads=$(grep -c 'were read again' serve.err)
+	read_again() { [ "$(grep -c 'were read again' serve.err)" -gt "$reloads" ]; }
+	sed -i 's/^ci /cj /' state/tokens
+	within 5 read_again
+	sleep 0.3
+	crowded
+	kill "${BACKGROUND[-1]}"
+	within 5 opens secret.ci
+	reloads=$(grep -c 'were read again' serve.err)
+	sed -i 's/^cj /ci /' state/tokens
+	within 5 read_again
+	within 2 opens secret.ci
+}
+
 # 200 streams with a secret that is rotated out, and clients that ask all the time with whichever is the newest.
 @test "token: rotation under 200 streams and many requests loses none" {
 	create held logs
