@@ -41,7 +41,10 @@ int admin_open(struct admin *admin, const struct config_address *address, const 
 	       admin_sum *sum, void *sum_context, char *error, size_t error_cap);
 void admin_close(struct admin *admin);
 
-/* Answers one waiting connection; a slow client or engine holds the caller for two seconds at most. */
+/*
+ * Answers the connections that wait. Slow clients hold the caller for a tenth of a second together, and the
+ * engine, which is asked once for all of them, for two.
+ */
 void admin_answer(const struct admin *admin, bool draining);
 
 #endif

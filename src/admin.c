@@ -96,16 +96,20 @@ static void send_text(int fd, int status, const char *text, bool head_only)
 		(void)send(fd, answer, (size_t)n, MSG_NOSIGNAL);
 }
 
-/* 200 or 503, the reason in `text`. */
-static int readiness(const struct admin *admin, bool draining, char *text, size_t text_cap)
+/* What all that ask in one call of admin_answer() are told: an engine that hangs holds the caller up once. */
+struct readiness {
+	int status; /* 200 or 503; 0: not asked yet */
+	char text[512];
+};
+
+static void find_readiness(const struct admin *admin, struct readiness *readiness)
 {
-	if (!draining)
-		return engine_answers(admin->engine, text, text_cap) ? 200 : 503;
-	strlcpy(text, "draining", text_cap);
-	return 503;
+	if (readiness->status == 0)
+		readiness->status =
+		    engine_answers(admin->engine, readiness->text, sizeof(readiness->text)) ? 200 : 503;
 }
 
-static void answer_one(const struct admin *admin, int fd, bool draining)
+static void answer_one(const struct admin *admin, int fd, struct readiness *readiness)
 {
 	char head[ADMIN_HEAD_BYTES], text[COUNTERS_TEXT_MAX] = "ok";
 	struct http_request *request = calloc(1, sizeof(*request));
@@ -116,7 +120,9 @@ static void answer_one(const struct admin *admin, int fd, bool draining)
 	} else if (request) {
 		bool is_get = request->method == HTTP_GET || request->method == HTTP_HEAD;
 		if (is_get && span_eq(request->path, SPAN("/ready"))) {
-			status = readiness(admin, draining, text, sizeof(text) - 1);
+			find_readiness(admin, readiness);
+			status = readiness->status;
+			strlcpy(text, readiness->text, sizeof(text) - 1);
 		} else if (is_get && span_eq(request->path, SPAN("/metrics"))) {
 			uint64_t sums[COUNTER_COUNT] = {0};
 			admin->sum(admin->sum_context, sums);
@@ -133,10 +139,24 @@ static void answer_one(const struct admin *admin, int fd, bool draining)
 	close(fd);
 }
 
-/* One that says nothing waits beside the others, not before them. fds[0] is the listener. */
+/* Takes all that wait, as far as there is room; fds[0] is the listener. */
+static bool accept_all(const struct admin *admin, struct pollfd fds[1 + ADMIN_CLIENTS], nfds_t *count)
+{
+	while (*count < 1 + ADMIN_CLIENTS) {
+		int fd = accept4(admin->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0)
+			return errno == EAGAIN || errno == ECONNABORTED || errno == EINTR;
+		fds[(*count)++] = (struct pollfd){.fd = fd, .events = POLLIN};
+	}
+	return true;
+}
+
+/* One that says nothing waits beside the others, not before them. */
 void admin_answer(const struct admin *admin, bool draining)
 {
 	struct pollfd fds[1 + ADMIN_CLIENTS] = {{.fd = admin->fd, .events = POLLIN}};
+	struct readiness readiness = {.status = draining ? 503 : 0, .text = "draining"};
 	uint64_t now_ms = timer_now_ms(), until_ms = now_ms + ADMIN_READ_MS;
 	nfds_t count = 1;
 
@@ -147,21 +167,23 @@ void admin_answer(const struct admin *admin, bool draining)
 		for (nfds_t i = count - 1; i > 0; i--) {
 			if (!fds[i].revents)
 				continue;
-			answer_one(admin, fds[i].fd, draining);
+			answer_one(admin, fds[i].fd, &readiness);
 			fds[i] = fds[--count];
 		}
-		if (fds[0].fd >= 0 && fds[0].revents) {
-			int fd = accept4(admin->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-			if (fd < 0) { /* out of descriptors: not in circles */
-				(void)poll(NULL, 0, ACCEPT_PAUSE_MS);
-				break;
-			}
-			fds[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+		if (fds[0].fd >= 0 && fds[0].revents && !accept_all(admin, fds, &count)) {
+			(void)poll(NULL, 0, ACCEPT_PAUSE_MS); /* out of descriptors: not in circles */
+			break;
 		}
 		now_ms = timer_now_ms();
 	} while (count > 1 && now_ms < until_ms);
+	/* Who asked while the engine was waited for has asked in time. */
 	while (count > 1) {
-		send_text(fds[--count].fd, 400, "not a request\n", false);
+		count--;
+		if (poll(&fds[count], 1, 0) == 1) {
+			answer_one(admin, fds[count].fd, &readiness);
+			continue;
+		}
+		send_text(fds[count].fd, 400, "not a request\n", false);
 		close(fds[count].fd);
 	}
 }

@@ -186,6 +186,50 @@ Test(admin, ready)
 	cr_assert_eq(get("GET", "/ready", false), 503, "its socket is there, but nobody listens");
 }
 
+/* Each question to an engine that says nothing takes a second, in which no token is revoked. */
+Test(admin, all_that_ask_together_wait_once)
+{
+	static const char request[] = "GET /ready HTTP/1.1\r\nHost: x\r\n\r\n";
+	int clients[4], asked = 0, fd, listener = net_unix_listener(engine_path, 5);
+
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+		clients[i] = net_unix_connect(admin_path);
+		net_send(clients[i], request, sizeof(request) - 1);
+	}
+	admin_answer(&admin, false);
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+		answer[net_recv(clients[i], answer, sizeof(answer) - 1, 100)] = '\0';
+		cr_assert_not_null(strstr(answer, "timed out"), "client %zu: %s", i, answer);
+		close(clients[i]);
+	}
+	while (net_wait(listener, POLLIN, 0) && (fd = accept(listener, NULL, NULL)) >= 0) {
+		asked++;
+		close(fd);
+	}
+	cr_assert_eq(asked, 1);
+	close(listener);
+}
+
+/* While one waits for the engine, another's question is none the worse. */
+Test(admin, health_is_told_while_the_engine_hangs)
+{
+	static const char ready[] = "GET /ready HTTP/1.1\r\nHost: x\r\n\r\n",
+			  health[] = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+	int first, second, listener = net_unix_listener(engine_path, 5);
+
+	first = net_unix_connect(admin_path);
+	second = net_unix_connect(admin_path);
+	net_send(first, ready, sizeof(ready) - 1);
+	net_send(second, health, sizeof(health) - 1);
+	while (net_wait(admin.fd, POLLIN, 0))
+		admin_answer(&admin, false);
+	answer[net_recv(second, answer, sizeof(answer) - 1, 100)] = '\0';
+	cr_assert_eq(strncmp(answer, "HTTP/1.1 200 ", 13), 0, "%s", answer);
+	close(first);
+	close(second);
+	close(listener);
+}
+
 Test(admin, ready_with_a_busy_engine)
 {
 	int clients[16], listener = net_unix_listener(engine_path, 0);
