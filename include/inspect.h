@@ -102,9 +102,11 @@ struct inspect_listed {
 	char name[256]; /* the first, without its slash */
 };
 
-/* The container at `index`. False when there is none, or none with an ID and a name as the engine makes them.
+/*
+ * At most `cap` containers of the list, without those that have no ID and name as the engine makes them (one
+ * that is being removed has none). False when it is no list.
  */
-bool inspect_listed_at(struct span json, size_t index, struct inspect_listed *listed);
+bool inspect_list_read(struct span json, struct inspect_listed *listed, size_t cap, size_t *count);
 
 /* Of an answer to GET /containers/ID/stats: CPU time in ns, the rest in bytes; 0 where it says nothing. */
 struct inspect_sample {

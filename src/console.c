@@ -50,7 +50,7 @@ struct visit {
 
 /* One container, its first and its second sample. */
 struct measured {
-	struct inspect_listed listed;
+	const struct inspect_listed *listed; /* borrowed */
 	struct inspect_sample first, second;
 	bool is_gone;
 };
@@ -134,7 +134,7 @@ static bool sample(struct console *console, struct measured *measured, struct in
 	struct engine_body body;
 
 	snprintf(target, sizeof(target), "/containers/%s/stats?stream=false&one-shot=true",
-		 measured->listed.id);
+		 measured->listed->id);
 	int status = ask(console, target, &body);
 	if (status == 0)
 		return false;
@@ -174,50 +174,63 @@ static void print_measured(FILE *out, const struct measured *measured, bool is_f
 		"%s\"%s\":{\"cpuPercent\":\"%.2f\",\"memory\":%llu,\"online_cpus\":%llu,\"memoryLimit\":%llu,"
 		"\"memPercent\":\"%.2f\",\"timestamp\":\"%s\",\"blkRead\":%llu,\"blkWrite\":%llu,"
 		"\"netIn\":%llu,\"netOut\":%llu}",
-		is_first ? "" : ",", measured->listed.name, percent(cpu, system) * (double)now->online_cpus,
+		is_first ? "" : ",", measured->listed->name, percent(cpu, system) * (double)now->online_cpus,
 		(unsigned long long)now->memory, (unsigned long long)now->online_cpus,
 		(unsigned long long)now->memory_limit, percent(now->memory, now->memory_limit), now->read_at,
 		(unsigned long long)now->block_read, (unsigned long long)now->block_written,
 		(unsigned long long)now->net_received, (unsigned long long)now->net_sent);
 }
 
+/* Which containers run. */
+static bool list_all(struct console *console, struct inspect_listed *listed, size_t *count)
+{
+	struct engine_body body;
+	int status = ask(console, "/containers/json", &body);
+	bool good = status == 200 && body.data &&
+		    inspect_list_read((struct span){.ptr = body.data, .len = body.len}, listed,
+				      CONTAINERS_MAX, count);
+
+	if (status != 0)
+		engine_body_fini(&body);
+	return good;
+}
+
+static bool print_all(const struct measured *all, size_t count, char **text, size_t *len)
+{
+	FILE *out = open_memstream(text, len);
+	bool is_first = true;
+
+	if (!out)
+		return false;
+	fputc('{', out);
+	for (size_t i = 0; i < count; i++) {
+		if (all[i].is_gone)
+			continue;
+		print_measured(out, &all[i], is_first);
+		is_first = false;
+	}
+	fputc('}', out);
+	return fclose(out) == 0;
+}
+
 /* The JSON object in `text`, which the caller frees; false when the engine or memory fails. */
 static bool metrics(struct console *console, char **text, size_t *len)
 {
-	struct engine_body body;
+	struct inspect_listed *listed = calloc(CONTAINERS_MAX, sizeof(*listed));
 	struct measured *all = calloc(CONTAINERS_MAX, sizeof(*all));
 	size_t count = 0;
-	int status = all ? ask(console, "/containers/json", &body) : 0;
-	bool good = status == 200;
+	bool good = listed && all && list_all(console, listed, &count);
 
 	*text = NULL;
-	if (status != 0) {
-		for (struct inspect_listed listed; good && body.data && count < CONTAINERS_MAX; count++) {
-			if (!inspect_listed_at((struct span){.ptr = body.data, .len = body.len}, count,
-					       &listed))
-				break;
-			all[count].listed = listed;
-		}
-		engine_body_fini(&body);
-	}
+	for (size_t i = 0; good && i < count; i++)
+		all[i].listed = &listed[i];
 	good = good && sample_all(console, all, count, false);
 	if (good && count > 0)
 		good = pause_between(console) && sample_all(console, all, count, true);
-	FILE *out = good ? open_memstream(text, len) : NULL;
-	if (out) {
-		bool is_first = true;
-		fputc('{', out);
-		for (size_t i = 0; i < count; i++) {
-			if (all[i].is_gone)
-				continue;
-			print_measured(out, &all[i], is_first);
-			is_first = false;
-		}
-		fputc('}', out);
-		good = fclose(out) == 0;
-	}
+	good = good && print_all(all, count, text, len);
 	free(all);
-	return good && out;
+	free(listed);
+	return good;
 }
 
 /* The original's words. */

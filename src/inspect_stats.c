@@ -21,18 +21,32 @@ static json_t *parse(struct span json)
 	return json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL);
 }
 
-bool inspect_listed_at(struct span json, size_t index, struct inspect_listed *listed)
+static bool listed_read(json_t *one, struct inspect_listed *listed)
 {
-	json_t *root = parse(json), *one = json_array_get(root, index);
 	const char *name = json_string_value(json_array_get(json_object_get(one, "Names"), 0));
 
 	while (name && *name == '/')
 		name++;
-	bool good =
-	    copy_plain(listed->id, sizeof(listed->id), json_string_value(json_object_get(one, "Id"))) &&
-	    copy_plain(listed->name, sizeof(listed->name), name) && listed->id[0] && listed->name[0];
+	return copy_plain(listed->id, sizeof(listed->id), json_string_value(json_object_get(one, "Id"))) &&
+	       copy_plain(listed->name, sizeof(listed->name), name) && listed->id[0] && listed->name[0];
+}
+
+bool inspect_list_read(struct span json, struct inspect_listed *listed, size_t cap, size_t *count)
+{
+	json_t *root = parse(json), *one;
+	bool is_list = json_is_array(root);
+	size_t i;
+
+	*count = 0;
+	json_array_foreach(root, i, one)
+	{
+		if (*count == cap)
+			break;
+		if (listed_read(one, &listed[*count]))
+			(*count)++;
+	}
 	json_decref(root);
-	return good;
+	return is_list;
 }
 
 static uint64_t number(json_t *object, const char *name)

@@ -11,16 +11,21 @@ Test(inspect_stats, listed)
 {
 	static const char json[] =
 	    "[{\"Id\":\"0123ab\",\"Names\":[\"/web.1\",\"/a/b\"]},{\"Id\":\"45\",\"Names\":[]},"
-	    "{\"Id\":\"67\",\"Names\":[\"/x\\\"y\"]}]";
-	struct inspect_listed listed;
+	    "{\"Id\":\"67\",\"Names\":[\"/x\\\"y\"]},7,{\"Id\":\"89\",\"Names\":[\"/last\"]}]";
+	struct inspect_listed listed[3];
+	size_t count;
 
-	cr_assert(inspect_listed_at(SPAN(json), 0, &listed));
-	cr_assert_str_eq(listed.id, "0123ab");
-	cr_assert_str_eq(listed.name, "web.1");
-	for (size_t i = 1; i < 4; i++)
-		cr_assert_not(inspect_listed_at(SPAN(json), i, &listed), "%zu", i);
-	cr_assert_not(inspect_listed_at(SPAN("{}"), 0, &listed));
-	cr_assert_not(inspect_listed_at(SPAN(""), 0, &listed));
+	cr_assert(inspect_list_read(SPAN(json), listed, ARRAY_SIZE(listed), &count));
+	cr_assert_eq(count, 2, "what has no name is left out, and what follows it is not");
+	cr_assert_str_eq(listed[0].id, "0123ab");
+	cr_assert_str_eq(listed[0].name, "web.1");
+	cr_assert_str_eq(listed[1].name, "last");
+	cr_assert(inspect_list_read(SPAN(json), listed, 1, &count));
+	cr_assert_eq(count, 1);
+	cr_assert(inspect_list_read(SPAN("[]"), listed, ARRAY_SIZE(listed), &count));
+	cr_assert_eq(count, 0);
+	cr_assert_not(inspect_list_read(SPAN("{}"), listed, ARRAY_SIZE(listed), &count));
+	cr_assert_not(inspect_list_read(SPAN(""), listed, ARRAY_SIZE(listed), &count));
 }
 
 Test(inspect_stats, sample)
