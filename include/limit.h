@@ -40,10 +40,11 @@ struct limit_rules {
 int limits_new(struct limits **limits, const struct limit_rules *rules) MUST_USE; /* 0 or -ENOMEM */
 void limits_free(struct limits *limits);					  /* NULL is fine */
 
-/* A wrong token came. A full table forgets who has been silent longest. */
+/*
+ * A wrong token came. A full table forgets who has been silent longest. Good ones forgive nothing: whoever
+ * has one could guess at another in between.
+ */
 void limit_failed(struct limits *limits, const struct address *peer, uint64_t now_ms);
-/* A good one came: its address is forgiven (the /48 around it is not). */
-void limit_succeeded(struct limits *limits, const struct address *peer);
 /* 0, or the seconds until another try is looked at (for Retry-After), rounded up. */
 unsigned limit_wait_s(struct limits *limits, const struct address *peer, uint64_t now_ms);
 

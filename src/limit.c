@@ -177,19 +177,6 @@ static bool nobody_failed(struct failures *failures)
 	return atomic_load_explicit(&failures->known, memory_order_relaxed) == 0;
 }
 
-static void failures_forgive(struct failures *failures, const struct address *key)
-{
-	struct limit_entry *entry;
-
-	if (nobody_failed(failures))
-		return;
-	lock(&failures->lock);
-	entry = limit_table_find(&failures->table, key);
-	if (entry)
-		forget(failures, entry);
-	unlock(&failures->lock);
-}
-
 static uint64_t failures_wait_ms(struct failures *failures, const struct address *key, uint64_t now_ms)
 {
 	const struct limit_entry *entry;
@@ -304,16 +291,6 @@ void limit_failed(struct limits *limits, const struct address *peer, uint64_t no
 	failures_add(&limits->narrow, &owner, now_ms);
 	if (wide_owner(peer, &wide))
 		failures_add(&limits->wide, &wide, now_ms);
-}
-
-void limit_succeeded(struct limits *limits, const struct address *peer)
-{
-	struct address owner;
-
-	if (!peer)
-		return;
-	owner = address_owner(peer);
-	failures_forgive(&limits->narrow, &owner);
 }
 
 unsigned limit_wait_s(struct limits *limits, const struct address *peer, uint64_t now_ms)

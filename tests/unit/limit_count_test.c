@@ -238,8 +238,6 @@ static void *fail_and_ask(void *argument)
 
 		if (limit_wait_s(crowd->limits, &peer, now_ms))
 			atomic_fetch_add(&crowd->refused, 1);
-		else if (step % 5 == 0)
-			limit_succeeded(crowd->limits, &peer);
 		else
 			limit_failed(crowd->limits, &peer, now_ms);
 	}
