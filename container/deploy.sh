@@ -153,6 +153,11 @@ load_tls_module() {
 undo() {
 	[ -n "$undoing" ] || return 0
 	undoing=
+	# Not renamed yet, or not at all: what bears the name is the one before.
+	if [ -n "$had_one" ] && ! exists "$name-before"; then
+		[ -z "$was_running" ] || docker start "$name" >/dev/null 2>&1
+		return 0
+	fi
 	docker rm -f -v "$name" >/dev/null 2>&1
 	exists "$name-before" || return 0
 	docker rename "$name-before" "$name" >/dev/null
@@ -310,12 +315,13 @@ do_deploy() {
 	choose_token
 	load_tls_module
 
-	was_running='' undoing=''
+	was_running='' undoing='' had_one=''
 	trap undo EXIT
 	trap 'exit 130' INT TERM HUP
 	say 'cleaning up old manager container'
 	undoing=1
 	if exists "$name"; then
+		had_one=1
 		! running "$name" || was_running=1
 		docker rename "$name" "$name-before" >/dev/null || die "the old container cannot be renamed"
 		docker stop "$name-before" >/dev/null || fail "the old container cannot be stopped"

@@ -226,6 +226,16 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
 	is "$(secret)" "$first"
 	is "$(ping "$first")" 200
 	is "$(direct ps -aq --filter "name=$GATE" | wc -l)" 1
+	# One that cannot be renamed stays as it is.
+	id=$(of_container '{{.Id}}')
+	mv bin/docker bin/docker.real
+	printf '#!/bin/sh\n[ "$1" != rename ] || exit 1\nexec "%s" "$@"\n' "$WORK/bin/docker.real" >bin/docker
+	chmod 755 bin/docker
+	deploy --standalone --port "$P"
+	mv bin/docker.real bin/docker
+	is "$rc" 1
+	has "$(cat err)" 'the old container cannot be renamed$'
+	is "$(of_container '{{.Id}} {{.State.Running}}')" "$id true"
 	# Certificates that are not there are noticed while everything still runs.
 	id=$(of_container '{{.Id}}')
 	deploy --standalone --port "$P" --engine tls://127.0.0.1:1 --engine-cert-dir "$WORK/none"
