@@ -257,6 +257,61 @@ static int check_bind_options(struct inspect *inspect, const char *name, json_t 
 	return inspect_json_table(inspect, value, &bind_table);
 }
 
+/* Each is a list of one word, or of a word and its value. */
+static int check_tmpfs_option(struct inspect *inspect, json_t *option)
+{
+	struct span word, value = {0};
+	char text[64];
+	int error;
+
+	if (!json_is_array(option) || json_array_size(option) < 1 || json_array_size(option) > 2)
+		return inspect_unreadable(inspect, "TmpfsOptions.Options holds what is no option");
+	error = inspect_json_string(inspect, "an option", json_array_get(option, 0), &word);
+	if (!error && json_array_size(option) == 2)
+		error = inspect_json_string(inspect, "an option", json_array_get(option, 1), &value);
+	if (error)
+		return error;
+	/* The engine joins them again, by commas. */
+	snprintf(text, sizeof(text), "%.*s%s%.*s", (int)word.len, word.ptr ? word.ptr : "",
+		 json_array_size(option) == 2 ? "=" : "", (int)value.len, value.ptr ? value.ptr : "");
+	if (word.len + value.len + 2 > sizeof(text))
+		return inspect_refuse(inspect, INSPECT_LACKS_ANY, "the mount option %s",
+				      inspect_quote(word).text);
+	return check_mount_options(inspect, span_of(text), NULL);
+}
+
+static int check_tmpfs_options(struct inspect *inspect, const char *name, json_t *value)
+{
+	json_t *option;
+	size_t i;
+
+	if (json_is_null(value))
+		return 0;
+	if (!json_is_array(value))
+		return inspect_unreadable(inspect, "%s is not a list", name);
+	json_array_foreach(value, i, option)
+	{
+		int error = check_tmpfs_option(inspect, option);
+
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static const struct inspect_field tmpfs_fields[] = {
+    {"SizeBytes", NULL, "use"},
+    {"Mode", NULL, "the mount's own"},
+    {"Options", check_tmpfs_options, "as those of HostConfig.Tmpfs: remount reaches what is mounted there"},
+};
+static const struct inspect_table tmpfs_table = INSPECT_TABLE("TmpfsOptions", tmpfs_fields);
+
+static int check_tmpfs(struct inspect *inspect, const char *name, json_t *value)
+{
+	(void)name;
+	return inspect_json_table(inspect, value, &tmpfs_table);
+}
+
 static const struct inspect_field mount_fields[] = {
     {"Type", NULL, "judged by check_mount()"},
     {"Source", NULL, "judged by check_mount()"},
@@ -266,7 +321,7 @@ static const struct inspect_field mount_fields[] = {
     {"BindOptions", check_bind_options, "propagation"},
     {"VolumeOptions", check_volume_options, "the volume's driver"},
     {"ImageOptions", NULL, "a path within the image"},
-    {"TmpfsOptions", NULL, "size, mode, exec"},
+    {"TmpfsOptions", check_tmpfs, "size, mode, and options of mount(2)"},
     {"ClusterOptions", inspect_rule_none, "cluster volumes are a plugin's"},
 };
 static const struct inspect_table mount_table = INSPECT_TABLE("Mounts", mount_fields);

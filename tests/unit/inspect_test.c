@@ -41,6 +41,7 @@ static struct inspect_limits limits_of(enum who who)
 #define HOST(x)	 "{\"Image\":\"a\",\"HostConfig\":{" x "}}"
 #define TASK(x)	 "{\"Name\":\"s\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"," x "}}}"
 #define MOUNT(x) "\"Mounts\":[{" x "}]"
+#define TMPFS(x) MOUNT("\"Type\":\"tmpfs\",\"Target\":\"/a\",\"TmpfsOptions\":{\"Options\":" x "}")
 
 /* 0: accepted; E: what is asked for is refused; B: cannot be read. */
 #define E (-EACCES)
@@ -162,6 +163,18 @@ static const struct row {
     {CREATE, NONE, E, HOST("\"VolumeDriver\":\"sshfs\"")},
     {CREATE, NONE, 0, HOST("\"VolumeDriver\":\"local\",\"VolumesFrom\":[]")},
     {CREATE, NONE, E, HOST("\"Tmpfs\":{\"/a\":\"rbind\"}")},
+    /* The same in the words of API 1.46. */
+    {CREATE, NONE, 0, HOST(TMPFS("[[\"noexec\"],[\"size\",\"1m\"]]"))},
+    {CREATE, NONE, 0, HOST(TMPFS("null"))},
+    {CREATE, NONE, E, HOST(TMPFS("[[\"noexec\"],[\"remount\"]]"))},
+    {CREATE, NONE, E, HOST(TMPFS("[[\"size\",\"1m,remount\"]]"))},
+    {CREATE, NONE, E, HOST(TMPFS("[[\"size=1,shared\"]]"))},
+    {CREATE, NONE, B, HOST(TMPFS("[[]]"))},
+    {CREATE, NONE, B, HOST(TMPFS("[[\"exec\",\"a\",\"b\"]]"))},
+    {CREATE, NONE, B, HOST(TMPFS("[\"exec\"]"))},
+    {CREATE, NONE, B, HOST(TMPFS("[[1]]"))},
+    {CREATE, NONE, B, HOST(TMPFS("\"exec\""))},
+    {CREATE, NONE, E, HOST(MOUNT("\"Type\":\"tmpfs\",\"Target\":\"/a\",\"TmpfsOptions\":{\"Flags\":1}"))},
     {CREATE, NONE, 0, HOST("\"Tmpfs\":{\"/a\":\"rw,noexec,size=1m\"}")},
     /* Capabilities and devices. */
     {CREATE, NONE, 0, HOST("\"CapDrop\":[\"ALL\"],\"CapAdd\":[\"NET_BIND_SERVICE\",\"cap_chown\"]")},
