@@ -427,6 +427,9 @@ static const struct {
     {"build", "/build", "?volume=/:/x", NONE, E},
     {"build", "/build", "?remote=/etc/passwd", NONE, E},
     {"build", "/build", "?remote=unix:///run/docker.sock", NONE, E},
+    {"container-rename", "/containers/a/rename", "?name=b", NONE, 0},
+    {"container-rename", "/containers/a/rename", "?x=1;name=b", NONE, B},
+    {"container-rename", "/containers/a/rename", "?name=b&name=c", NONE, B},
     {"build", "/build", "?remote=file%3A///etc", NONE, E},
     {"build", "/build", "?remote=client-session&session=a&version=2", NONE, 0},
     {"build", "/build", "?t=nginx:2&t=mycorp/a", IMAGES, 0},
@@ -501,6 +504,12 @@ Test(inspect, content_types)
 	}
 }
 
+    /* The engine would take the new name out of it. */
+    {"container-rename", "application/x-www-form-urlencoded;;", B},
+    {"container-rename", "application/x-www-form-urlencoded\xc2\xa0", B},
+    {"container-rename", "multipart/form-data; boundary=x", B},
+    {"container-rename", "", 0},
+    {"container-rename", "application/json", 0},
 Test(inspect, reasons)
 {
 	char reason[INSPECT_REASON_BYTES];
@@ -637,17 +646,29 @@ static const struct {
 	const char *route;
 	enum inspect_need need;
 } needs[] = {
-    {"container-create", INSPECT_BODY}, {"container-update", INSPECT_BODY},
-    {"container-start", INSPECT_BODY},	{"exec-create", INSPECT_BODY},
-    {"service-create", INSPECT_BODY},	{"service-update", INSPECT_BODY},
-    {"volume-create", INSPECT_BODY},	{"network-create", INSPECT_BODY},
-    {"network-connect", INSPECT_BODY},	{"network-disconnect", INSPECT_BODY},
-    {"commit", INSPECT_BODY},		{"checkpoint-create", INSPECT_BODY},
-    {"build", INSPECT_QUERY},		{"image-create", INSPECT_QUERY},
-    {"image-tag", INSPECT_QUERY},	{"image-load", INSPECT_QUERY},
-    {"checkpoint-list", INSPECT_QUERY}, {"checkpoint-delete", INSPECT_QUERY},
-    {"plugin-pull", INSPECT_NEVER},	{"plugin-create", INSPECT_NEVER},
-    {"plugin-upgrade", INSPECT_NEVER},	{"plugin-set", INSPECT_NEVER},
+    {"container-create", INSPECT_BODY},
+    {"container-update", INSPECT_BODY},
+    {"container-start", INSPECT_BODY},
+    {"exec-create", INSPECT_BODY},
+    {"service-create", INSPECT_BODY},
+    {"service-update", INSPECT_BODY},
+    {"volume-create", INSPECT_BODY},
+    {"network-create", INSPECT_BODY},
+    {"network-connect", INSPECT_BODY},
+    {"network-disconnect", INSPECT_BODY},
+    {"commit", INSPECT_BODY},
+    {"checkpoint-create", INSPECT_BODY},
+    {"build", INSPECT_QUERY},
+    {"image-create", INSPECT_QUERY},
+    {"image-tag", INSPECT_QUERY},
+    {"image-load", INSPECT_QUERY},
+    {"container-rename", INSPECT_QUERY},
+    {"checkpoint-list", INSPECT_QUERY},
+    {"checkpoint-delete", INSPECT_QUERY},
+    {"plugin-pull", INSPECT_NEVER},
+    {"plugin-create", INSPECT_NEVER},
+    {"plugin-upgrade", INSPECT_NEVER},
+    {"plugin-set", INSPECT_NEVER},
     {"volume-update", INSPECT_NEVER},
 };
 
@@ -663,7 +684,6 @@ Test(inspect, every_route_has_its_need)
 	    "container-attach",
 	    "container-kill",
 	    "container-pause",
-	    "container-rename",
 	    "container-resize",
 	    "container-restart",
 	    "container-stop",
