@@ -54,6 +54,43 @@ static int check_privileges(struct inspect *inspect, const char *name, json_t *v
 	return inspect_json_table(inspect, value, &privileges_table);
 }
 
+/*
+ * What bears headgate's name: its key, its tokens. The engine compares the name in a reference with that of
+ * the secret that the ID stands for, and refuses a reference without one (tried with 26.1), so the name is
+ * enough.
+ */
+static int check_own_name(struct inspect *inspect, json_t *value, const char *member)
+{
+	struct span name;
+	int error = inspect_json_member(inspect, value, member, &name);
+
+	if (error || !own_is_named(inspect->limits->own, name))
+		return error;
+	return inspect_refuse(inspect, INSPECT_LACKS_ANY, "headgate's own %s", inspect_quote(name).text);
+}
+
+static int check_secret(struct inspect *inspect, const char *name, json_t *value)
+{
+	(void)name;
+	return check_own_name(inspect, value, "SecretName");
+}
+
+static int check_secrets(struct inspect *inspect, const char *name, json_t *value)
+{
+	return inspect_json_objects(inspect, name, value, check_secret);
+}
+
+static int check_config(struct inspect *inspect, const char *name, json_t *value)
+{
+	(void)name;
+	return check_own_name(inspect, value, "ConfigName");
+}
+
+static int check_configs(struct inspect *inspect, const char *name, json_t *value)
+{
+	return inspect_json_objects(inspect, name, value, check_config);
+}
+
 static const struct inspect_field container_fields[] = {
     {"Image", inspect_rule_image, "images by prefix"},
     {"Labels", NULL, "words"},
@@ -75,8 +112,8 @@ static const struct inspect_field container_fields[] = {
     {"Healthcheck", NULL, "a command within the container"},
     {"Hosts", NULL, "the container's own"},
     {"DNSConfig", NULL, "the container's own"},
-    {"Secrets", NULL, "of the swarm; who may create services may use them"},
-    {"Configs", NULL, "of the swarm; who may create services may use them"},
+    {"Secrets", check_secrets, "of the swarm; who may create services may use them, but not headgate's"},
+    {"Configs", check_configs, "of the swarm; who may create services may use them, but not headgate's"},
     {"Isolation", inspect_rule_isolation, "Windows only"},
     {"Sysctls", inspect_rule_sysctls, "only those of a namespace"},
     {"CapabilityAdd", inspect_rule_capabilities, "capabilities"},
@@ -206,7 +243,11 @@ static const struct inspect_field service_fields[] = {
 };
 static const struct inspect_table service_table = INSPECT_TABLE("the service", service_fields);
 
+/* An update has to say the service's name, whatever it is called in the path (tried with 26.1: by a rollback,
+ * too). */
 int inspect_service(struct inspect *inspect, json_t *root)
 {
-	return inspect_json_table(inspect, root, &service_table);
+	int error = inspect_json_table(inspect, root, &service_table);
+
+	return error ? error : check_own_name(inspect, root, "Name");
 }

@@ -367,6 +367,21 @@ Test(inspect, own_container)
 	    {CREATE, HOST("\"Links\":[{}]"), -EBADMSG},
 	    {CREATE, HOST("\"Binds\":[\"gate:/x\"]"), -EACCES},
 	    {CREATE, HOST("\"Binds\":[\"gates:/x\"]"), 0},
+	    /* The stack's: its key and tokens, and the service itself, whatever it is called in the path. */
+	    {"service-create", TASK("\"Secrets\":[{\"SecretID\":\"x\",\"SecretName\":\"gate_key\"}]"),
+	     -EACCES},
+	    {"service-create", TASK("\"Secrets\":[{\"SecretName\":\"a\"},{\"\u017fecretName\":\"gate\"}]"),
+	     -EACCES},
+	    {"service-create", TASK("\"Secrets\":[{\"SecretID\":\"x\",\"SecretName\":\"gates\"}]"), 0},
+	    {"service-create", TASK("\"Secrets\":null,\"Configs\":[]"), 0},
+	    {"service-create", TASK("\"Secrets\":[null]"), -EBADMSG},
+	    {"service-create", TASK("\"Secrets\":[{\"SecretName\":[]}]"), -EBADMSG},
+	    {"service-create", TASK("\"Configs\":[{\"ConfigName\":\"gate-1\"}]"), -EACCES},
+	    {"service-create", TASK("\"Configs\":[{\"ConfigName\":\"web\",\"File\":{\"Name\":\"gate\"}}]"),
+	     0},
+	    {"service-create", "{\"Name\":\"gate_gate\"}", -EACCES},
+	    {"service-update", "{\"name\":\"gate\"}", -EACCES},
+	    {"service-update", "{\"Name\":\"web\"}", 0},
 	    {"network-disconnect", "{\"Container\":\"gate\",\"Force\":true}", -EACCES},
 	    {"network-disconnect", "{\"container\":\"01\"}", -EACCES},
 	    {"network-disconnect", "{\"Container\":\"web\",\"Force\":true}", 0},
@@ -412,6 +427,9 @@ static const struct {
     {CREATE, "/x", "?name=%", NONE, B},
     {CREATE, "/x", "?a%00=b", NONE, B},
     {CREATE, "/x", "?Cmd=a&Cmd=b&&name=x", NONE, 0},
+    {"container-rename", "/containers/a/rename", "?name=b", NONE, 0},
+    {"container-rename", "/containers/a/rename", "?x=1;name=b", NONE, B},
+    {"container-rename", "/containers/a/rename", "?name=b&name=c", NONE, B},
     {"container-start", "/x", "?checkpoint-dir=/etc", NONE, E},
     {"container-start", "/x", "?detachKeys=a", NONE, 0},
     {"checkpoint-list", "/x", "?dir=%2fetc", NONE, E},
@@ -427,9 +445,6 @@ static const struct {
     {"build", "/build", "?volume=/:/x", NONE, E},
     {"build", "/build", "?remote=/etc/passwd", NONE, E},
     {"build", "/build", "?remote=unix:///run/docker.sock", NONE, E},
-    {"container-rename", "/containers/a/rename", "?name=b", NONE, 0},
-    {"container-rename", "/containers/a/rename", "?x=1;name=b", NONE, B},
-    {"container-rename", "/containers/a/rename", "?name=b&name=c", NONE, B},
     {"build", "/build", "?remote=file%3A///etc", NONE, E},
     {"build", "/build", "?remote=client-session&session=a&version=2", NONE, 0},
     {"build", "/build", "?t=nginx:2&t=mycorp/a", IMAGES, 0},
@@ -489,6 +504,12 @@ static const struct {
     {"build", "", 0},
     {"build", "application/x-www-form-urlencoded", B},
     {"build", "Multipart/Form-Data; boundary=x", B},
+    /* The engine would take the new name out of it. */
+    {"container-rename", "application/x-www-form-urlencoded;;", B},
+    {"container-rename", "application/x-www-form-urlencoded\xc2\xa0", B},
+    {"container-rename", "multipart/form-data; boundary=x", B},
+    {"container-rename", "", 0},
+    {"container-rename", "application/json", 0},
     {"image-create", "text/plain", 0},
     {"image-create", " application/x-www-form-urlencoded;x", B},
 };
@@ -504,12 +525,6 @@ Test(inspect, content_types)
 	}
 }
 
-    /* The engine would take the new name out of it. */
-    {"container-rename", "application/x-www-form-urlencoded;;", B},
-    {"container-rename", "application/x-www-form-urlencoded\xc2\xa0", B},
-    {"container-rename", "multipart/form-data; boundary=x", B},
-    {"container-rename", "", 0},
-    {"container-rename", "application/json", 0},
 Test(inspect, reasons)
 {
 	char reason[INSPECT_REASON_BYTES];
