@@ -96,6 +96,12 @@ bool inspect_answer_text(struct span json, const char *const *path, char *text, 
 #define INSPECT_NETWORK_ID_BYTES ((size_t)65)
 bool inspect_network_id(struct span json, char id[INSPECT_NETWORK_ID_BYTES]);
 
+/*
+ * Of an answer to GET /services those that bear the name (own_is_named()). False when it is no such answer,
+ * or there are more than `services` has room for.
+ */
+bool inspect_own_services(struct span json, const struct own *own, struct own_services *services);
+
 /* A container in the engine's answer to GET /containers/json; nothing in it needs an escape in JSON. */
 struct inspect_listed {
 	char id[INSPECT_NETWORK_ID_BYTES];

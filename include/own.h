@@ -18,10 +18,20 @@
 /* By its host name; by what the engine says of NAME and of the container before (see own_before()). */
 #define OWN_IDS ((size_t)3)
 
+/* Services that bear the name; more than these would be a strange stack, and then none is known. */
+#define OWN_SERVICES	     ((size_t)8)
+#define OWN_SERVICE_ID_CHARS ((size_t)25)
+
+struct own_services {
+	char ids[OWN_SERVICES][OWN_SERVICE_ID_CHARS + 1]; /* ""s behind the last */
+	bool is_sure; /* the swarm has said which they are; else whatever could be an ID is taken for one */
+};
+
 struct own {
 	const char *name; /* of the container and its volume, borrowed; NULL: in no container */
 	char ids[OWN_IDS][OWN_WHOLE_ID_CHARS + 1]; /* of containers, or their beginnings; "": not known */
 	bool is_sure; /* the engine has said which they are; else whatever could be an ID is taken for one */
+	struct own_services services;
 };
 
 /* What container/deploy.sh renames the container before to until the new one is ready. */
@@ -35,7 +45,8 @@ void own_learn(struct own *own, const char *id, const char *before_id);
 
 /*
  * Whether a request's path (normal form, with its version or without) is about something of headgate's own: a
- * container (see own_is_container()), or a volume, service, secret or config (see own_is_named()). The query
+ * container (see own_is_container()), a service by its name or any beginning of its ID, or a volume, secret
+ * or config by its name (see own_is_named()): of a secret nobody sees more than that it is there. The query
  * counts for what is committed and for the name that a container gets. NULL has nothing.
  */
 bool own_is_meant(const struct own *own, struct span path, struct span query);

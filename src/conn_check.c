@@ -240,6 +240,7 @@ static void own_now(const struct conn_env *env, struct own *own)
 	engine_watch_get(env->engine_watch, &ids);
 	if (ids.own_is_known)
 		own_learn(own, ids.own, ids.own_before);
+	own->services = ids.own_services;
 }
 
 static const struct inspect_limits *limits_now(const struct conn_env *env,

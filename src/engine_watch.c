@@ -97,6 +97,31 @@ static void ask_own(const struct engine_watch *watch, struct engine_ids *ids)
 	ids->own_is_known = true;
 }
 
+/* Who is no manager, or reaches no leader, says nothing. */
+static void ask_own_services(const struct engine_watch *watch, struct engine_ids *ids)
+{
+	struct own own = {.name = watch->container};
+	struct own_services services;
+	struct engine_body body;
+	char target[512], error[512];
+
+	if (!watch->container || watch->container[strspn(watch->container, NAME_CHARACTERS)])
+		return;
+	/* The filter is a name's beginning: {"name":["NAME"]} */
+	int n = snprintf(target, sizeof(target),
+			 "/services?filters=%%7B%%22name%%22%%3A%%5B%%22%s%%22%%5D%%7D", watch->container);
+	if (n < 0 || (size_t)n >= sizeof(target))
+		return;
+	if (engine_get(watch->engine, target, ASK_TIMEOUT_MS, &body, error, sizeof(error)) < 0) {
+		log_debug("%s", error);
+		return;
+	}
+	if (body.status == 200 && body.data &&
+	    inspect_own_services((struct span){.ptr = body.data, .len = body.len}, &own, &services))
+		ids->own_services = services;
+	engine_body_fini(&body);
+}
+
 static void ask(struct engine_watch *watch)
 {
 	struct engine_ids ids;
@@ -106,6 +131,7 @@ static void ask(struct engine_watch *watch)
 	(void)ask_one(watch->engine, "/networks/host", ids.local);
 	(void)ask_one(watch->engine, "/networks/host?scope=swarm", ids.swarm);
 	ask_own(watch, &ids);
+	ask_own_services(watch, &ids);
 	/* Without a swarm some engines answer the second with what they answered to the first. */
 	if (strcmp(ids.local, ids.swarm) == 0)
 		ids.swarm[0] = '\0';

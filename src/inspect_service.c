@@ -2,6 +2,8 @@
 /*
  * inspect_service.c: swarm services, which reach the same things as containers by other names.
  */
+#include <string.h>
+
 #include "inspect_impl.h"
 
 /* Zero, or a mode that is the engine's default. */
@@ -250,4 +252,35 @@ int inspect_service(struct inspect *inspect, json_t *root)
 	int error = inspect_json_table(inspect, root, &service_table);
 
 	return error ? error : check_own_name(inspect, root, "Name");
+}
+
+static bool note_service(const char *id, struct own_services *services)
+{
+	size_t i = 0;
+
+	while (i < OWN_SERVICES && services->ids[i][0])
+		i++;
+	return i < OWN_SERVICES && id[0] &&
+	       strlcpy(services->ids[i], id, sizeof(services->ids[i])) < sizeof(services->ids[i]);
+}
+
+bool inspect_own_services(struct span json, const struct own *own, struct own_services *services)
+{
+	json_t *root = json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL), *service;
+	bool good = json_is_array(root);
+	size_t i;
+
+	*services = (struct own_services){0};
+	json_array_foreach(root, i, service)
+	{
+		const char *id = json_string_value(json_object_get(service, "ID"));
+		const char *name =
+		    json_string_value(json_object_get(json_object_get(service, "Spec"), "Name"));
+
+		good =
+		    good && id && name && (!own_is_named(own, span_of(name)) || note_service(id, services));
+	}
+	json_decref(root);
+	services->is_sure = good;
+	return good;
 }

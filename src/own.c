@@ -80,6 +80,28 @@ bool own_is_named(const struct own *own, struct span word)
 	return word.len == name.len || strchr("-_.", word.ptr[name.len]);
 }
 
+/* IDs of the swarm are small letters and digits: what has another character is a name and nothing else. */
+static bool could_be_service_id(struct span word)
+{
+	for (size_t i = 0; i < word.len; i++)
+		if (!strchr("0123456789abcdefghijklmnopqrstuvwxyz", word.ptr[i]) || word.ptr[i] == '\0')
+			return false;
+	return word.len > 0 && word.len <= OWN_SERVICE_ID_CHARS;
+}
+
+/* As a container: an ID, a name, and the beginning of an ID. */
+static bool is_service(const struct own *own, struct span word)
+{
+	if (own_is_named(own, word))
+		return true;
+	if (!could_be_service_id(word))
+		return false;
+	for (size_t i = 0; i < OWN_SERVICES; i++)
+		if (span_starts(span_of(own->services.ids[i]), word))
+			return true;
+	return !own->services.is_sure;
+}
+
 static bool is_escaped(struct span text)
 {
 	return text.len && (memchr(text.ptr, '%', text.len) || memchr(text.ptr, '+', text.len));
@@ -134,7 +156,7 @@ static bool makes_a_name(struct span word, struct span rest)
 
 bool own_is_meant(const struct own *own, struct span path, struct span query)
 {
-	static const char *const named[] = {"volumes", "services", "secrets", "configs"};
+	static const char *const named[] = {"volumes", "secrets", "configs"};
 	struct span kind, word;
 
 	if (!own || !own->name)
@@ -147,6 +169,8 @@ bool own_is_meant(const struct own *own, struct span path, struct span query)
 		       (makes_a_name(word, path) && query_means(own, query, SPAN("name"), is_taken));
 	if (span_eq(kind, SPAN("commit")))
 		return query_means(own, query, SPAN("container"), is_committed);
+	if (span_eq(kind, SPAN("services")))
+		return !span_eq(word, SPAN("create")) && is_service(own, word);
 	for (size_t i = 0; i < ARRAY_SIZE(named); i++)
 		if (span_eq(kind, span_of(named[i])))
 			return own_is_named(own, word);

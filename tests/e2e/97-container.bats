@@ -376,6 +376,7 @@ certificate() {
 	is "$(stat -c %a state/ca-key.pem state/server-key.pem state/tokens | sort -u)" 600
 	# --rotate is about the one token; what the maker said is in no log.
 	"$TOP/build/release/headgate" token create ci --role build --state "$WORK/state" >/dev/null 2>&1
+	"$TOP/build/release/headgate" token create ops --role deploy --state "$WORK/state" >secret.ops 2>/dev/null
 	deploy swarm --port "$P" --state "$WORK/state" --rotate --wait 90
 	is "$rc" 0 || fail "$(cat out err)"
 	fails test "$(secret)" = "$token"
@@ -384,6 +385,22 @@ certificate() {
 	is "$(cli version -f '{{.Server.Version}}')" "$(direct version -f '{{.Server.Version}}')"
 	is "$(direct service inspect -f '{{.Spec.TaskTemplate.ContainerSpec.Image}}' headgate_gate)" \
 		"$(direct image inspect -f '{{.Id}}' headgate:latest)"
+	# A lesser role is kept from the stack, by its IDs, too, and from its secrets.
+	docker_config ops "$(<secret.ops)"
+	ops() { DOCKER_CONFIG=$WORK/ops inside "$DOCKER" -H "tcp://localhost:$P" --tlsverify --tlscacert state/ca.pem "$@" 2>err; }
+	is "$(ops service ls --filter name=headgate_gate --format '{{.Name}}')" headgate_gate
+	id=$(direct service inspect -f '{{.ID}}' headgate_gate)
+	for name in headgate_gate "$id" "${id:0:6}"; do
+		fails ops service inspect "$name"
+		has "$(cat err)" "headgate's own"
+		fails ops service rm "$name"
+	done
+	for secret in $(direct secret ls --filter name=headgate_ --format '{{.Name}}'); do
+		fails ops service create --detach --name "$N-d" --secret "$secret" "$IMAGE" sleep 60
+		has "$(cat err)" "headgate's own $secret"
+	done
+	ops service create --detach --name "$N-d" "$IMAGE" sleep 60 || fail "$(cat err)"
+	direct service rm "$N-d" >/dev/null
 	direct stack rm headgate >/dev/null
 	gone() { [ -z "$(direct ps -q --filter name=headgate_gate)" ]; }
 	within 60 gone

@@ -17,7 +17,7 @@ static struct engine engine;
 static struct engine_watch *watch;
 
 /* What is answered to one question after the other; then it is gone. */
-#define QUESTIONS_MAX ((size_t)4)
+#define QUESTIONS_MAX ((size_t)5)
 static const char *answers[QUESTIONS_MAX];
 static size_t answers_count = 2;
 static char requests[QUESTIONS_MAX][512];
@@ -132,8 +132,9 @@ Test(engine_watch, nobody_knows_nothing)
 }
 
 /* headgate's own container, and the one before, which may not be there; any other answer says nothing. */
-static struct engine_ids own_ids_of(const char *own, const char *before)
+static struct engine_ids own_ids_with(const char *own, const char *before, const char *services)
 {
+	answers[4] = services;
 	answers[2] = own;
 	answers[3] = before;
 	answers_count = QUESTIONS_MAX;
@@ -142,6 +143,11 @@ static struct engine_ids own_ids_of(const char *own, const char *before)
 	cr_assert_eq(strncmp(requests[2], "GET /containers/gate/json HTTP/1.0\r\n", 36), 0, "%s",
 		     requests[2]);
 	return ids;
+}
+
+static struct engine_ids own_ids_of(const char *own, const char *before)
+{
+	return own_ids_with(own, before, OK_CLOSE "[]");
 }
 
 #define NOT_FOUND "HTTP/1.0 404 Not Found\r\n\r\n{\"message\":\"No such container\"}"
@@ -169,4 +175,38 @@ Test(engine_watch, own_container_of_an_engine_in_trouble)
 {
 	cr_assert_not(
 	    own_ids_of(OK_CLOSE "{\"Id\":\"" LOCAL "\"}", "HTTP/1.0 500 Oh\r\n\r\n{}").own_is_known);
+}
+
+#define SERVICE_OF(id, name) "{\"ID\":\"" id "\",\"Spec\":{\"Name\":\"" name "\"}}"
+
+/* The filter is for a name's beginning, so others come, too. */
+Test(engine_watch, own_services)
+{
+	struct engine_ids ids =
+	    own_ids_with(NOT_FOUND, NOT_FOUND,
+			 OK_CLOSE "[" SERVICE_OF("aaa", "gates") "," SERVICE_OF(SWARM, "gate_gate") "]");
+
+	cr_assert_eq(strncmp(requests[4],
+			     "GET /services?filters=%7B%22name%22%3A%5B%22gate%22%5D%7D HTTP/1.0\r\n", 68),
+		     0, "%s", requests[4]);
+	cr_assert(ids.own_services.is_sure);
+	cr_assert_str_eq(ids.own_services.ids[0], SWARM);
+	cr_assert_str_eq(ids.own_services.ids[1], "");
+}
+
+Test(engine_watch, own_services_that_are_not_known)
+{
+#define GATE SERVICE_OF("abc", "gate")
+	static const char *const bad[] = {
+	    "HTTP/1.0 503 Unavailable\r\n\r\n{\"message\":\"This node is not a swarm manager.\"}",
+	    OK_CLOSE "{}",
+	    OK_CLOSE "[{}]",
+	    OK_CLOSE "[" SERVICE_OF("", "gate") "]",
+	    OK_CLOSE "[" SERVICE_OF(SWARM "0", "gate") "]",
+	    OK_CLOSE "[" GATE "," GATE "," GATE "," GATE "," GATE "," GATE "," GATE "," GATE "," GATE "]",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		cr_assert_not(own_ids_with(NOT_FOUND, NOT_FOUND, bad[i]).own_services.is_sure, "%s", bad[i]);
+	cr_assert(own_ids_of(NOT_FOUND, NOT_FOUND).own_services.is_sure);
 }

@@ -19,6 +19,7 @@ static bool meant(const char *host_name, const char *path, const char *query)
 
 	own_init(&own, NAME, host_name);
 	own_learn(&own, WHOLE_ID, BEFORE_ID);
+	own.services.is_sure = true;
 	return own_is_meant(&own, span_of(path), span_of(query));
 }
 
@@ -71,6 +72,35 @@ Test(own, unsure)
 	cr_assert(own_is_meant(&own, span_of("/containers/" NAME "/json"), SPAN("")));
 	cr_assert_not(own_is_container(NULL, SPAN(NAME)));
 	cr_assert_not(own_is_named(NULL, SPAN(NAME)));
+}
+
+/* As the engine looks for services: an ID, a name, the beginning of an ID. */
+Test(own, services)
+{
+	static const char id[] = "ftmikd9x4dgetodzgjxcexy0v";
+	static const char *const own_ones[] = {"ftmikd9x4dgetodzgjxcexy0v", "ftmi", "f", NAME "_gate"};
+	static const char *const others[] = {"ftmj", "3bvr16quhqhoe8ynofinlet78", "web",
+					     "ftmikd9x4dgetodzgjxcexy0v0", "create"};
+	struct own own;
+	char path[128];
+
+	own_init(&own, NAME, ID);
+	own_learn(&own, "", "");
+	cr_assert(own_is_meant(&own, SPAN("/services/web"), SPAN("")), "nobody knows yet");
+	cr_assert(own_is_meant(&own, SPAN("/v1.45/services/3bvr/logs"), SPAN("")));
+	cr_assert_not(own_is_meant(&own, SPAN("/services/my-web"), SPAN("")), "no ID");
+	cr_assert_not(own_is_meant(&own, SPAN("/services/create"), SPAN("")));
+	cr_assert_not(own_is_meant(&own, SPAN("/services"), SPAN("")));
+	own.services.is_sure = true;
+	memcpy(own.services.ids[OWN_SERVICES - 1], id, sizeof(id));
+	for (size_t i = 0; i < ARRAY_SIZE(own_ones); i++) {
+		snprintf(path, sizeof(path), "/v1.41/services/%s/update", own_ones[i]);
+		cr_expect(own_is_meant(&own, span_of(path), SPAN("?version=1")), "%s", path);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		snprintf(path, sizeof(path), "/services/%s", others[i]);
+		cr_expect_not(own_is_meant(&own, span_of(path), SPAN("")), "%s", path);
+	}
 }
 
 Test(own, what_is_not)
