@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "address.h"
+
 static int check_driver(struct inspect *inspect, const char *name, json_t *value)
 {
 	static const char *const host[] = {"host", "macvlan", "ipvlan"};
@@ -58,9 +60,63 @@ static int check_ipam_driver(struct inspect *inspect, const char *name, json_t *
 	return inspect_refuse(inspect, INSPECT_LACKS_ANY, "the address driver %s", inspect_quote(text).text);
 }
 
+/*
+ * Nobody's in the Internet (RFC 1918, 6598, 2544, 4193), or in documents (3849). A bridge gets a route of the
+ * host's for its subnet: with 8.8.8.0/24 the host's own questions to 8.8.8.8 would go to a container. A
+ * network of the host's neighbourhood can be covered in the same way; which ones these are is not known here.
+ */
+static bool subnet_is_private(const struct address_prefix *subnet)
+{
+	static const char *const private[] = {"10.0.0.0/8",    "172.16.0.0/12", "192.168.0.0/16",
+					      "100.64.0.0/10", "198.18.0.0/15", "fc00::/7",
+					      "2001:db8::/32"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(private); i++) {
+		struct address_prefix prefix;
+
+		if (address_prefix_parse(&prefix, span_of(private[i])) == 0 && subnet->bits >= prefix.bits &&
+		    address_prefix_has(&prefix, &subnet->address))
+			return true;
+	}
+	return false;
+}
+
+static int check_subnet(struct inspect *inspect, const char *name, json_t *value)
+{
+	struct address_prefix subnet;
+	struct span text;
+	int error = inspect_json_string(inspect, name, value, &text);
+
+	if (error || text.len == 0 || inspect->limits->host_namespaces)
+		return error;
+	if (address_prefix_parse(&subnet, text) == 0 && subnet_is_private(&subnet))
+		return 0;
+	return inspect_refuse(inspect, INSPECT_LACKS_NAMESPACES, "the subnet %s, which is not a private one",
+			      inspect_quote(text).text);
+}
+
+static const struct inspect_field subnet_fields[] = {
+    {"Subnet", check_subnet, "the host's routes"},
+    {"IPRange", NULL, "within the subnet, as the engine sees to"},
+    {"Gateway", NULL, "within the subnet"},
+    {"AuxiliaryAddresses", NULL, "within the subnet"},
+};
+static const struct inspect_table subnet_table = INSPECT_TABLE("IPAM.Config", subnet_fields);
+
+static int check_subnet_table(struct inspect *inspect, const char *name, json_t *value)
+{
+	(void)name;
+	return inspect_json_table(inspect, value, &subnet_table);
+}
+
+static int check_subnets(struct inspect *inspect, const char *name, json_t *value)
+{
+	return inspect_json_objects(inspect, name, value, check_subnet_table);
+}
+
 static const struct inspect_field ipam_fields[] = {
     {"Driver", check_ipam_driver, "a plugin"},
-    {"Config", NULL, "subnets"},
+    {"Config", check_subnets, "the host's routes"},
     {"Options", NULL, "of the default driver"},
 };
 static const struct inspect_table ipam_table = INSPECT_TABLE("IPAM", ipam_fields);

@@ -37,11 +37,12 @@ static struct inspect_limits limits_of(enum who who)
 	return limits;
 }
 
-#define CREATE	 "container-create"
-#define HOST(x)	 "{\"Image\":\"a\",\"HostConfig\":{" x "}}"
-#define TASK(x)	 "{\"Name\":\"s\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"," x "}}}"
-#define MOUNT(x) "\"Mounts\":[{" x "}]"
-#define TMPFS(x) MOUNT("\"Type\":\"tmpfs\",\"Target\":\"/a\",\"TmpfsOptions\":{\"Options\":" x "}")
+#define CREATE	  "container-create"
+#define HOST(x)	  "{\"Image\":\"a\",\"HostConfig\":{" x "}}"
+#define TASK(x)	  "{\"Name\":\"s\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"," x "}}}"
+#define MOUNT(x)  "\"Mounts\":[{" x "}]"
+#define SUBNET(x) "{\"Name\":\"n\",\"IPAM\":{\"Config\":[{\"Subnet\":\"" x "\"}]}}"
+#define TMPFS(x)  MOUNT("\"Type\":\"tmpfs\",\"Target\":\"/a\",\"TmpfsOptions\":{\"Options\":" x "}")
 
 /* 0: accepted; E: what is asked for is refused; B: cannot be read. */
 #define E (-EACCES)
@@ -339,6 +340,21 @@ static const struct row {
      "{\"Name\":\"n\",\"Options\":{\"com.docker.network.bridge.name\":\"virbr0\"}}"},
     {"network-create", NONE, E, "{\"Name\":\"n\",\"Driver\":\"weave\"}"},
     {"network-create", NONE, E, "{\"Name\":\"n\",\"IPAM\":{\"Driver\":\"infoblox\"}}"},
+    /* The host's routes: what is not private would be taken from the Internet. */
+    {"network-create", NONE, 0, SUBNET("172.28.0.0/16\",\"Gateway\":\"172.28.0.1")},
+    {"network-create", NONE, 0, SUBNET("fd00:1::/64")},
+    {"network-create", NONE, 0, SUBNET("")},
+    {"network-create", NONE, E, SUBNET("8.8.8.0/24")},
+    {"network-create", NONE, E, SUBNET("8.8.8.8")},
+    {"network-create", NONE, E, SUBNET("172.0.0.0/8")},
+    {"network-create", NONE, E, SUBNET("0.0.0.0/0")},
+    {"network-create", NONE, E, SUBNET("::ffff:8.8.8.0/120")},
+    {"network-create", NONE, E, SUBNET("2606:4700::/32")},
+    {"network-create", NONE, E, SUBNET("10.0.0.0/24 ")},
+    {"network-create", NAMESPACES, 0, SUBNET("8.8.8.0/24")},
+    {"network-create", NONE, E, SUBNET("10.0.0.0/24\",\"Route\":\"8.8.8.0/24")},
+    {"network-create", NONE, B, "{\"Name\":\"n\",\"IPAM\":{\"Config\":[\"8.8.8.0/24\"]}}"},
+    {"network-create", NONE, B, "{\"Name\":\"n\",\"IPAM\":{\"Config\":{\"Subnet\":\"8.8.8.0/24\"}}}"},
 };
 
 /* What a refusal says is one line of plain ASCII; an acceptance says nothing. */
