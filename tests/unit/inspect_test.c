@@ -37,12 +37,13 @@ static struct inspect_limits limits_of(enum who who)
 	return limits;
 }
 
-#define CREATE	  "container-create"
-#define HOST(x)	  "{\"Image\":\"a\",\"HostConfig\":{" x "}}"
-#define TASK(x)	  "{\"Name\":\"s\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"," x "}}}"
-#define MOUNT(x)  "\"Mounts\":[{" x "}]"
-#define SUBNET(x) "{\"Name\":\"n\",\"IPAM\":{\"Config\":[{\"Subnet\":\"" x "\"}]}}"
-#define TMPFS(x)  MOUNT("\"Type\":\"tmpfs\",\"Target\":\"/a\",\"TmpfsOptions\":{\"Options\":" x "}")
+#define CREATE		  "container-create"
+#define HOST(x)		  "{\"Image\":\"a\",\"HostConfig\":{" x "}}"
+#define TASK(x)		  "{\"Name\":\"s\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"," x "}}}"
+#define MOUNT(x)	  "\"Mounts\":[{" x "}]"
+#define NETWORK_OPTION(x) "{\"Name\":\"n\",\"Options\":{\"" x "\":\"true\"}}"
+#define SUBNET(x)	  "{\"Name\":\"n\",\"IPAM\":{\"Config\":[{\"Subnet\":\"" x "\"}]}}"
+#define TMPFS(x)	  MOUNT("\"Type\":\"tmpfs\",\"Target\":\"/a\",\"TmpfsOptions\":{\"Options\":" x "}")
 
 /* 0: accepted; E: what is asked for is refused; B: cannot be read. */
 #define E (-EACCES)
@@ -340,6 +341,12 @@ static const struct row {
      "{\"Name\":\"n\",\"Options\":{\"com.docker.network.bridge.name\":\"virbr0\"}}"},
     {"network-create", NONE, E, "{\"Name\":\"n\",\"Driver\":\"weave\"}"},
     {"network-create", NONE, E, "{\"Name\":\"n\",\"IPAM\":{\"Driver\":\"infoblox\"}}"},
+    {"network-create", NONE, E, NETWORK_OPTION("com.docker.network.bridge.default_bridge")},
+    {"network-create", NONE, E, NETWORK_OPTION("com.docker.network.bridge.trusted_host_interfaces")},
+    {"network-create", NONE, E, NETWORK_OPTION("Encrypted")},
+    {"network-create", NONE, 0, NETWORK_OPTION("encrypted")},
+    {"network-create", NONE, 0, NETWORK_OPTION("com.docker.network.driver.mtu")},
+    {"network-create", NAMESPACES, 0, NETWORK_OPTION("com.docker.network.bridge.default_bridge")},
     /* The host's routes: what is not private would be taken from the Internet. */
     {"network-create", NONE, 0, SUBNET("172.28.0.0/16\",\"Gateway\":\"172.28.0.1")},
     {"network-create", NONE, 0, SUBNET("fd00:1::/64")},
