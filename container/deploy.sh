@@ -194,7 +194,9 @@ choose_token() {
 		token=$(present_token)
 		[ -z "$token" ] || kept=1
 	fi
-	[ -n "$token" ] || [ -n "$sealed" ] || token=$(new_token)
+	[ -z "$token" ] && [ -z "$sealed" ] || return 0
+	token=$(new_token)
+	[ ${#token} -eq 76 ] || die "no random numbers: neither od with /dev/urandom nor openssl gives any"
 }
 
 # With --sealed the token is made where its digest is kept, and is known here alone.

@@ -183,6 +183,12 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
 	deploy --standalone --port "$P" --image headgate:broken
 	before
 	has "$(cat err)" 'the new container has ended: cannot go on; the container before runs again$'
+	# No random numbers: a token that everybody knows would be worse than none.
+	for program in od openssl; do printf '#!/bin/sh\nexit 1\n' >"bin/$program" && chmod 755 "bin/$program"; done
+	deploy --standalone --port "$P" --rotate
+	before
+	has "$(cat err)" 'no random numbers'
+	rm bin/od bin/openssl
 	# An engine that does not answer.
 	deploy --standalone --port "$P" --engine tcp://127.0.0.1:1 --wait 2
 	before
