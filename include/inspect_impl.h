@@ -104,6 +104,8 @@ int inspect_rule_log(struct inspect *inspect, const char *name, json_t *value);
 
 /* inspect_path.c. Paths of the host. */
 int inspect_host_path(struct inspect *inspect, struct span path);
+/* Not yet what the host will see: swarm makes something else of it. */
+bool inspect_is_template(struct span text);
 /* `path` is one of the devices, or below one. */
 bool inspect_device_allowed(const struct inspect_limits *limits, struct span path);
 

@@ -4,9 +4,23 @@
  *
  * A named volume is allowed, a path of the host only below an allowed prefix, in whatever disguise: a bind
  * mount, a volume of the local driver with `o=bind`, a service's mount without a type (which swarm takes for
- * a bind mount).
+ * a bind mount), a template that swarm makes one of these after the request was judged.
  */
+#include <string.h>
+
 #include "inspect_impl.h"
+
+/* Nothing that a template of swarm's, or the engine's own reading, could make into more than one value. */
+static bool value_ok(struct span value)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		char c = span_lower(value.ptr[i]);
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z')) && !(c && strchr("%:=-_.", c)))
+			return false;
+	}
+	return true;
+}
 
 /* Options that mount(2) gets: those that change nothing about whose files they are. */
 static bool mount_option_ok(struct span option)
@@ -26,7 +40,7 @@ static bool mount_option_ok(struct span option)
 			return true;
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
 		if (span_starts(option, span_of(values[i])))
-			return true;
+			return value_ok(option);
 	return false;
 }
 
@@ -197,6 +211,10 @@ static int check_local_options(struct inspect *inspect, const char *name, json_t
 				: inspect_refuse(inspect, INSPECT_LACKS_ANY, "the volume option %s",
 						 inspect_quote(word).text);
 
+		if (!error && inspect_is_template(*out))
+			error =
+			    inspect_refuse(inspect, INSPECT_LACKS_ANY, "the volume option %s with a template",
+					   inspect_quote(word).text);
 		if (error)
 			return error;
 	}

@@ -8,6 +8,7 @@
  * not open it.
  */
 #include <limits.h>
+#include <string.h>
 
 #include "inspect_impl.h"
 
@@ -80,13 +81,22 @@ static bool is_socket(struct span path)
 	return path.len > end.len && memcmp(path.ptr + path.len - end.len, end.ptr, end.len) == 0;
 }
 
+/*
+ * Swarm fills in sources and volume options of a service's mounts (swarmkit, template.ExpandContainerSpec):
+ * with the service's labels, or whatever text/template can say.
+ */
+bool inspect_is_template(struct span text)
+{
+	return text.len && memmem(text.ptr, text.len, "{{", 2);
+}
+
 int inspect_host_path(struct inspect *inspect, struct span path)
 {
 	const struct inspect_words *mounts = &inspect->limits->mounts;
 	char buffer[PATH_MAX];
 	struct span own;
 
-	if (!canonical(path, buffer, &own))
+	if (inspect_is_template(path) || !canonical(path, buffer, &own))
 		return inspect_refuse(inspect, INSPECT_LACKS_MOUNTS,
 				      "the host's path %s, which is not absolute or not plain",
 				      inspect_quote(path).text);

@@ -37,10 +37,13 @@ static struct inspect_limits limits_of(enum who who)
 	return limits;
 }
 
-#define CREATE		  "container-create"
-#define HOST(x)		  "{\"Image\":\"a\",\"HostConfig\":{" x "}}"
-#define TASK(x)		  "{\"Name\":\"s\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"," x "}}}"
-#define MOUNT(x)	  "\"Mounts\":[{" x "}]"
+#define CREATE	 "container-create"
+#define HOST(x)	 "{\"Image\":\"a\",\"HostConfig\":{" x "}}"
+#define TASK(x)	 "{\"Name\":\"s\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"," x "}}}"
+#define MOUNT(x) "\"Mounts\":[{" x "}]"
+#define OPTIONS(x)                                                                                        \
+	MOUNT("\"Type\":\"volume\",\"Source\":\"v\",\"VolumeOptions\":{\"DriverConfig\":{\"Options\":{" x \
+	      "}}}")
 #define NETWORK_OPTION(x) "{\"Name\":\"n\",\"Options\":{\"" x "\":\"true\"}}"
 #define SUBNET(x)	  "{\"Name\":\"n\",\"IPAM\":{\"Config\":[{\"Subnet\":\"" x "\"}]}}"
 #define TMPFS(x)	  MOUNT("\"Type\":\"tmpfs\",\"Target\":\"/a\",\"TmpfsOptions\":{\"Options\":" x "}")
@@ -308,6 +311,23 @@ static const struct row {
     {"service-create", NAMESPACES, 0, "{\"Networks\":[{\"Target\":\"host\"}]}"},
     {"service-create", NONE, E, "{\"TaskTemplate\":{\"LogDriver\":{\"Name\":\"loki:2\"}}}"},
     {"service-create", NONE, B, ""},
+    /* Swarm fills in templates after the request was looked into: the first came to be a bind mount of the
+       host's root. */
+    {"service-create", NONE, E,
+     TASK(OPTIONS("\"type\":\"tmpfs\",\"device\":\"/\",\"o\":\"size={{printf \\\"1%cbind\\\" 44}}\""))},
+    {"service-update", NONE, E,
+     TASK(OPTIONS("\"type\":\"tmpfs\",\"o\":\"mode={{index .Service.Labels `x`}}\""))},
+    {"service-update", NONE, E, TASK(OPTIONS("\"type\":\"{{`none`}}\",\"o\":\"bind\",\"device\":\"/\""))},
+    {"service-update", NONE, E, TASK(OPTIONS("\"size\":\"{{1}}\""))},
+    {"service-create", NONE, 0,
+     TASK(OPTIONS("\"type\":\"tmpfs\",\"device\":\"tmpfs\",\"o\":\"size=1m,mode=0700\""))},
+    {"service-create", PATHS, E,
+     TASK(MOUNT("\"Type\":\"bind\",\"Source\":\"/srv/data/{{index .Service.Labels `x`}}\""))},
+    {"service-create", PATHS, E,
+     TASK(OPTIONS("\"type\":\"none\",\"o\":\"bind\",\"device\":\"/srv/data/{{`..`}}/etc\""))},
+    {"service-create", NONE, E, TASK(MOUNT("\"Type\":\"volume\",\"Source\":\"{{`gate`}}\""))},
+    {"service-create", NONE, 0,
+     TASK(MOUNT("\"Type\":\"volume\",\"Source\":\"a\",\"Target\":\"/{{.Task.Slot}}\""))},
     {"service-create", IMAGES, E, "{\"TaskTemplate\":{\"ContainerSpec\":{}}}"},
     {"service-create", IMAGES, E, "{\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"evil\"}}}"},
     {"service-update", IMAGES, 0, "{\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"nginx:1@sha256:ab\"}}}"},
