@@ -227,6 +227,15 @@ static int check_build_tag(struct inspect *inspect, struct span value)
 	return check_new_name(inspect, value, (struct span){0});
 }
 
+/* They have names of images, beside or in place of `t`. */
+static int check_outputs(struct inspect *inspect, struct span value)
+{
+	if (value.len == 0 || inspect->limits->images.count == 0)
+		return 0;
+	return inspect_refuse(inspect, INSPECT_LACKS_IMAGES,
+			      "a build's outputs, whose names are not looked into");
+}
+
 /* What the engine reads of a build. podman's copy of the API has more (volume, devices, addcaps). */
 static const struct {
 	const char *key;
@@ -258,7 +267,7 @@ static const struct {
     {"labels", NULL},
     {"platform", NULL},
     {"target", NULL},
-    {"outputs", NULL},
+    {"outputs", check_outputs},
     {"session", NULL},
     {"buildid", NULL},
     {"version", NULL},
