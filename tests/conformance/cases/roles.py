@@ -123,6 +123,17 @@ BODY = (
             by(DEPLOYER, CREATE, JSON, "Content-Length: 1048577"), 413),
     refused("body: ends early", (Send(create(PLAIN)[:-5]), Pause(0.1)), 408, slow=True,
             at_least=1.5),
+    refused("body: a new name in a form",
+            by(DEPLOYER, "POST /containers/x/rename",
+               "Content-Type: application/x-www-form-urlencoded", "Content-Length: 6",
+               body="name=y") + SMUGGLED, 400),
+    passed("body: a new name in the query",
+           by(DEPLOYER, "POST /containers/x/rename?name=y", "Content-Length: 0"),
+           with_length("POST /containers/x/rename?name=y", b"")),
+    too_much("a template that swarm fills in", '{"Name":"x","TaskTemplate":{"ContainerSpec":'
+             '{"Image":"x","Mounts":[{"Type":"volume","Source":"v","Target":"/h","VolumeOptions":'
+             '{"DriverConfig":{"Options":{"type":"tmpfs","device":"/",'
+             '"o":"size={{printf \\"1%cbind\\" 44}}"}}}}]}}}', line="POST /services/create"),
     refused("query: a build in the host's network",
             by(DEPLOYER, "POST /build?networkmode=host",
                "Content-Type: application/x-tar", "Content-Length: 1", body="x"), 403),
