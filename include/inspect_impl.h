@@ -127,6 +127,7 @@ int inspect_container_start(struct inspect *inspect, json_t *root);
 int inspect_exec(struct inspect *inspect, json_t *root);
 int inspect_commit(struct inspect *inspect, json_t *root);
 int inspect_checkpoint(struct inspect *inspect, json_t *root);
+int inspect_secret(struct inspect *inspect, json_t *root);
 int inspect_service(struct inspect *inspect, json_t *root);
 int inspect_network(struct inspect *inspect, json_t *root);
 int inspect_network_member(struct inspect *inspect, json_t *root); /* who joins or leaves */

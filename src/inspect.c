@@ -58,6 +58,7 @@ static const struct rule rules[] = {
 	{"plugin-pull",		NULL, NULL, NULL, INSPECT_NEVER, false},
 	{"plugin-set",		NULL, NULL, NULL, INSPECT_NEVER, false},
 	{"plugin-upgrade",	NULL, NULL, NULL, INSPECT_NEVER, false},
+	{"secret-create",	NULL, inspect_secret, NULL, INSPECT_BODY, false},
 	{"service-create",	NULL, inspect_service, NULL, INSPECT_BODY, false},
 	{"service-update",	NULL, inspect_service, NULL, INSPECT_BODY, false},
 	{"volume-create",	NULL, inspect_volume, NULL, INSPECT_BODY, false},

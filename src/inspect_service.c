@@ -254,6 +254,22 @@ int inspect_service(struct inspect *inspect, json_t *root)
 	return error ? error : check_own_name(inspect, root, "Name");
 }
 
+static const struct inspect_field secret_fields[] = {
+    {"Name", NULL, "judged by inspect_secret()"},
+    {"Labels", NULL, "words; a driver may take orders from them"},
+    {"Data", NULL, "the secret"},
+    {"Driver", inspect_rule_none, "a plugin gives what it likes of the secrets it keeps"},
+    {"Templating", NULL, "of what the task has been given"},
+};
+static const struct inspect_table secret_table = INSPECT_TABLE("the secret", secret_fields);
+
+int inspect_secret(struct inspect *inspect, json_t *root)
+{
+	int error = inspect_json_table(inspect, root, &secret_table);
+
+	return error ? error : check_own_name(inspect, root, "Name");
+}
+
 static bool note_service(const char *id, struct own_services *services)
 {
 	size_t i = 0;

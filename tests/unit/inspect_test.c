@@ -311,6 +311,11 @@ static const struct row {
     {"service-create", NAMESPACES, 0, "{\"Networks\":[{\"Target\":\"host\"}]}"},
     {"service-create", NONE, E, "{\"TaskTemplate\":{\"LogDriver\":{\"Name\":\"loki:2\"}}}"},
     {"service-create", NONE, B, ""},
+    /* A secret of a plugin's, whichever it keeps. */
+    {"secret-create", NONE, E, "{\"Name\":\"x\",\"Driver\":{\"Name\":\"vault\"}}"},
+    {"secret-create", NONE, 0,
+     "{\"Name\":\"x\",\"Data\":\"eA==\",\"Labels\":{},\"Driver\":null,\"Templating\":{\"Name\":\"golang\"}}"},
+    {"secret-create", NONE, E, "{\"Name\":\"x\",\"External\":true}"},
     /* Swarm fills in templates after the request was looked into: the first came to be a bind mount of the
        host's root. */
     {"service-create", NONE, E,
@@ -425,6 +430,8 @@ Test(inspect, own_container)
 	    {"service-create", "{\"Name\":\"gate_gate\"}", -EACCES},
 	    {"service-update", "{\"name\":\"gate\"}", -EACCES},
 	    {"service-update", "{\"Name\":\"web\"}", 0},
+	    {"secret-create", "{\"Name\":\"gate_tokens\",\"Data\":\"eA==\"}", -EACCES},
+	    {"secret-create", "{\"Name\":\"web\",\"Labels\":null,\"Data\":\"eA==\"}", 0},
 	    {"network-disconnect", "{\"Container\":\"gate\",\"Force\":true}", -EACCES},
 	    {"network-disconnect", "{\"container\":\"01\"}", -EACCES},
 	    {"network-disconnect", "{\"Container\":\"web\",\"Force\":true}", 0},
@@ -725,6 +732,7 @@ static const struct {
     {"image-tag", INSPECT_QUERY},
     {"image-load", INSPECT_QUERY},
     {"container-rename", INSPECT_QUERY},
+    {"secret-create", INSPECT_BODY},
     {"checkpoint-list", INSPECT_QUERY},
     {"checkpoint-delete", INSPECT_QUERY},
     {"plugin-pull", INSPECT_NEVER},
@@ -759,7 +767,6 @@ Test(inspect, every_route_has_its_need)
 	    "plugin-disable",
 	    "plugin-enable",
 	    "plugin-push",
-	    "secret-create",
 	    "secret-update",
 	    "session",
 	    "swarm-init",
