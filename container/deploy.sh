@@ -235,7 +235,8 @@ start_container() {
 	set -- --detach --name "$name" --read-only --cap-drop ALL --security-opt no-new-privileges \
 		--mount "type=volume,src=$name,dst=/var/lib/headgate" \
 		--publish "${bind:+$bind:}$port:2376" --stop-timeout 40 \
-		--label "headgate.image=$image_name" --env NODE_TYPE=manager --env "HEADGATE_SAN=$names" --env "HEADGATE_CONTAINER=$name"
+		--label "headgate.image=$image_name" --env NODE_TYPE=manager --env "HEADGATE_SAN=$names" --env "HEADGATE_CONTAINER=$name" \
+		--env "HEADGATE_CONTAINER_PORT=$port"
 	if [ -n "$engine" ]; then
 		set -- "$@" --user 2376:2376 --env "HEADGATE_ENGINE=$engine"
 		[ -z "$cert_dir" ] || set -- "$@" --env "HEADGATE_ENGINE_CERT_DIR=$engine_dir"

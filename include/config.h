@@ -92,6 +92,7 @@ struct config {
 	const char *policy_file;    /* --policy; NULL = <state>/policy, if it is there */
 	const char *client_ca_file; /* --client-ca */
 	const char *container;	    /* --container; NULL: in none */
+	unsigned container_port;    /* --container-port; 0: not known */
 	bool token_in_path;	    /* --token-in-path */
 	/* --auth-failures, default 20/1m: so many wrong tokens from an address, then it waits; 0: no limit */
 	unsigned auth_failures, auth_failures_window_ms;

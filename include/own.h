@@ -8,6 +8,7 @@
 #define HEADGATE_OWN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "span.h"
 
@@ -22,6 +23,8 @@
 #define OWN_SERVICES	     ((size_t)8)
 #define OWN_SERVICE_ID_CHARS ((size_t)25)
 
+#define OWN_PORTS ((size_t)17)
+
 struct own_services {
 	char ids[OWN_SERVICES][OWN_SERVICE_ID_CHARS + 1]; /* ""s behind the last */
 	bool is_sure; /* the swarm has said which they are; else whatever could be an ID is taken for one */
@@ -32,7 +35,11 @@ struct own {
 	char ids[OWN_IDS][OWN_WHOLE_ID_CHARS + 1]; /* of containers, or their beginnings; "": not known */
 	bool is_sure; /* the engine has said which they are; else whatever could be an ID is taken for one */
 	struct own_services services;
+	uint16_t ports[OWN_PORTS]; /* of the host, that clients come by; 0: none */
 };
+
+/* Whether it is a port of the host that leads to headgate, whether in a container or not. NULL has none. */
+bool own_is_port(const struct own *own, long long port);
 
 /* What container/deploy.sh renames the container before to until the new one is ready. */
 #define OWN_BEFORE_SUFFIX "-before"

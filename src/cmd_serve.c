@@ -8,6 +8,7 @@
  */
 #include "cmd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -284,6 +285,18 @@ static void serve_signals(struct serve *serve)
 	}
 }
 
+/* Whoever publishes one of these for a service has what clients send there, tokens too. */
+static void note_own_ports(struct serve *serve)
+{
+	const struct config *config = &serve->service.config;
+	size_t count = 0;
+
+	static_assert(OWN_PORTS > CONFIG_LISTEN_MAX, "one more for --container-port");
+	serve->own.ports[count++] = (uint16_t)config->container_port;
+	for (size_t i = 0; i < config->listen_count; i++)
+		serve->own.ports[count++] = config->listen[i].port;
+}
+
 static int serve_prepare(struct serve *serve)
 {
 	struct service *service = &serve->service;
@@ -296,6 +309,7 @@ static int serve_prepare(struct serve *serve)
 	char host_name[256] = "";
 	(void)gethostname(host_name, sizeof(host_name) - 1);
 	own_init(&serve->own, service->config.container, host_name);
+	note_own_ports(serve);
 	if (result == 0) {
 		result = engine_watch_new(&serve->engine_watch, service->config.container);
 		if (result < 0)

@@ -84,6 +84,9 @@ static const struct config_option all_options[] = {
 	{"container", "NAME", CONFIG_VALUE_TEXT, FIELD(container), "Files", NULL,
 	 .help = "the container of the engine that this runs in, which is also its volume's name: every role but admin is "
 	 "kept from both", .commands = SERVE},
+	{"container-port", "PORT", CONFIG_VALUE_NUMBER, FIELD(container_port), "Files", NULL,
+	 .help = "the port of the host that leads to it: no service of such a role may publish it, or one of --listen",
+	 .min = 1, .max = 65535, .commands = SERVE},
 
 	{"to", "HOST:PORT", CONFIG_VALUE_REMOTE, FIELD(engine), "Remote headgate", NULL,
 	 .help = "where it is; may stand without the option's name", .commands = CONNECT},

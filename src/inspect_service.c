@@ -230,6 +230,53 @@ static int check_task(struct inspect *inspect, const char *name, json_t *value)
 	return inspect_json_table(inspect, value, &task_table);
 }
 
+/*
+ * A port of a service's leads to it on every node, before what else listens there: docker's DNAT comes first.
+ * Tokens that clients send to headgate would go to the service.
+ */
+static int check_published(struct inspect *inspect, const char *name, json_t *value)
+{
+	if (json_is_null(value))
+		return 0;
+	if (!json_is_integer(value))
+		return inspect_unreadable(inspect, "%s is not a whole number", name);
+	if (!own_is_port(inspect->limits->own, json_integer_value(value)))
+		return 0;
+	return inspect_refuse(inspect, INSPECT_LACKS_ANY, "headgate's own port");
+}
+
+static const struct inspect_field port_fields[] = {
+    {"Name", NULL, "a name"},
+    {"Protocol", NULL, "tcp, udp, sctp"},
+    {"TargetPort", NULL, "the container's own"},
+    {"PublishedPort", check_published, "headgate's own"},
+    {"PublishMode", NULL, "on every node or the task's"},
+};
+static const struct inspect_table port_table = INSPECT_TABLE("Ports", port_fields);
+
+static int check_port(struct inspect *inspect, const char *name, json_t *value)
+{
+	(void)name;
+	return inspect_json_table(inspect, value, &port_table);
+}
+
+static int check_ports(struct inspect *inspect, const char *name, json_t *value)
+{
+	return inspect_json_objects(inspect, name, value, check_port);
+}
+
+static const struct inspect_field endpoint_fields[] = {
+    {"Mode", NULL, "vip or dnsrr"},
+    {"Ports", check_ports, "ports of the host are what publishing is for, but not headgate's"},
+};
+static const struct inspect_table endpoint_table = INSPECT_TABLE("EndpointSpec", endpoint_fields);
+
+static int check_endpoint(struct inspect *inspect, const char *name, json_t *value)
+{
+	(void)name;
+	return inspect_json_table(inspect, value, &endpoint_table);
+}
+
 static const struct inspect_field service_fields[] = {
     {"Name", NULL, "a name"},
     {"Labels", NULL, "words"},
@@ -238,7 +285,7 @@ static const struct inspect_field service_fields[] = {
     {"UpdateConfig", NULL, "how fast"},
     {"RollbackConfig", NULL, "how fast"},
     {"Networks", check_networks, "the host's network; the old place"},
-    {"EndpointSpec", NULL, "ports of the host are what publishing is for"},
+    {"EndpointSpec", check_endpoint, "headgate's own port"},
     {"version", NULL, "dockerode repeats the query's; the engine ignores it"},
     {"registryAuthFrom", NULL, "dockerode repeats the query's; the engine ignores it"},
     {"rollback", NULL, "dockerode repeats the query's; the engine ignores it"},

@@ -27,6 +27,14 @@ void own_learn(struct own *own, const char *id, const char *before_id)
 	own->is_sure = true;
 }
 
+bool own_is_port(const struct own *own, long long port)
+{
+	for (size_t i = 0; own && i < OWN_PORTS; i++)
+		if (own->ports[i] && own->ports[i] == port)
+			return true;
+	return false;
+}
+
 /* The segment in front, taken off with its slash. */
 static struct span take_segment(struct span *path)
 {

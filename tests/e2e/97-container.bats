@@ -405,6 +405,8 @@ certificate() {
 		fails ops service create --detach --name "$N-d" --secret "$secret" "$IMAGE" sleep 60
 		has "$(cat err)" "headgate's own $secret"
 	done
+	fails ops service create --detach --name "$N-d" --publish "$P:80" "$IMAGE" sleep 60
+	has "$(cat err)" "headgate's own port"
 	ops service create --detach --name "$N-d" "$IMAGE" sleep 60 || fail "$(cat err)"
 	direct service rm "$N-d" >/dev/null
 	direct stack rm headgate >/dev/null

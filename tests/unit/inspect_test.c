@@ -45,6 +45,7 @@ static struct inspect_limits limits_of(enum who who)
 	MOUNT("\"Type\":\"volume\",\"Source\":\"v\",\"VolumeOptions\":{\"DriverConfig\":{\"Options\":{" x \
 	      "}}}")
 #define NETWORK_OPTION(x) "{\"Name\":\"n\",\"Options\":{\"" x "\":\"true\"}}"
+#define PORTS(x)	  "{\"Name\":\"web\",\"EndpointSpec\":{\"Ports\":[" x "]}}"
 #define SUBNET(x)	  "{\"Name\":\"n\",\"IPAM\":{\"Config\":[{\"Subnet\":\"" x "\"}]}}"
 #define TMPFS(x)	  MOUNT("\"Type\":\"tmpfs\",\"Target\":\"/a\",\"TmpfsOptions\":{\"Options\":" x "}")
 
@@ -430,6 +431,17 @@ Test(inspect, own_container)
 	    {"service-create", "{\"Name\":\"gate_gate\"}", -EACCES},
 	    {"service-update", "{\"name\":\"gate\"}", -EACCES},
 	    {"service-update", "{\"Name\":\"web\"}", 0},
+	    /* Its port: docker's DNAT would lead clients, and their tokens, to the service. */
+	    {"service-create", PORTS("{\"TargetPort\":1,\"PublishedPort\":443}"), -EACCES},
+	    {"service-update",
+	     PORTS("{\"PublishedPort\":80},{\"publi\u017fhedPort\":2376,\"PublishMode\":\"host\"}"), -EACCES},
+	    {"service-create",
+	     PORTS("{\"PublishedPort\":8443,\"TargetPort\":443,\"Name\":\"a\",\"Protocol\":\"tcp\"}"), 0},
+	    {"service-create", PORTS("{\"PublishedPort\":0},{\"PublishedPort\":null}"), 0},
+	    {"service-create", PORTS("{\"PublishedPort\":4.43e2}"), -EBADMSG},
+	    {"service-create", PORTS("{\"PublishedPort\":\"443\"}"), -EBADMSG},
+	    {"service-create", PORTS("{\"HostPort\":443}"), -EACCES},
+	    {"service-create", "{\"Name\":\"web\",\"EndpointSpec\":{\"Mode\":\"dnsrr\",\"Ports\":null}}", 0},
 	    {"secret-create", "{\"Name\":\"gate_tokens\",\"Data\":\"eA==\"}", -EACCES},
 	    {"secret-create", "{\"Name\":\"web\",\"Labels\":null,\"Data\":\"eA==\"}", 0},
 	    {"network-disconnect", "{\"Container\":\"gate\",\"Force\":true}", -EACCES},
@@ -444,6 +456,8 @@ Test(inspect, own_container)
 	char reason[INSPECT_REASON_BYTES];
 
 	own_init(&own, "gate", "0123456789ab");
+	own.ports[0] = 443;
+	own.ports[OWN_PORTS - 1] = 2376;
 	own_learn(&own, "", "");
 	for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
 		cr_expect_eq(inspect_bytes(&limits, asked[i].route, "", span_of(asked[i].body), reason),
