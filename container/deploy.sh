@@ -199,17 +199,24 @@ choose_token() {
 	[ ${#token} -eq 76 ] || die "no random numbers: neither od with /dev/urandom nor openssl gives any"
 }
 
-# With --sealed the token is made where its digest is kept, and is known here alone.
+# With --sealed the token is made where its digest is kept, and is known here alone. One that is there already is needed
+# by the container before until the new one is ready: see rotate_sealed_token().
 make_sealed_token() {
 	# No log of it: that would have the token. Under this name lesser roles are kept from it.
 	in_state="docker run --rm --name $name-maker --log-driver none --network none --read-only --cap-drop ALL --mount"
-	if [ -z "$rotate" ] && $in_state "type=volume,src=$name,dst=/var/lib/headgate" "$image" token show admin >/dev/null 2>&1; then
+	if $in_state "type=volume,src=$name,dst=/var/lib/headgate" "$image" token show admin >/dev/null 2>&1; then
 		kept=1
 		return 0
 	fi
-	token=$($in_state "type=volume,src=$name,dst=/var/lib/headgate" "$image" token rotate admin --overlap 0 2>/dev/null) ||
-		token=$($in_state "type=volume,src=$name,dst=/var/lib/headgate" "$image" token create admin --role admin 2>/dev/null) ||
+	token=$($in_state "type=volume,src=$name,dst=/var/lib/headgate" "$image" token create admin --role admin 2>/dev/null) ||
 		fail "the token could not be made in the volume $name"
+}
+
+rotate_sealed_token() {
+	if [ -z "$sealed" ] || [ -z "$rotate" ] || [ -z "$kept" ]; then return 0; fi
+	token=$(docker exec "$name" headgate token rotate admin --overlap 0 2>/dev/null) || fail "the token could not be rotated"
+	kept=''
+	docker kill --signal HUP "$name" >/dev/null 2>&1 # it would see it in half a second by itself
 }
 
 # The certificates go into the state: a key that root alone may read is of no use to the program there. Into a directory
@@ -334,6 +341,7 @@ do_deploy() {
 	[ -z "$cert_dir" ] || copy_engine_certificates
 	start_container
 	wait_until_ready
+	rotate_sealed_token
 	undoing=
 	docker update --restart always "$name" >/dev/null || note "deploy.sh: the restart policy could not be set"
 	docker rm -f -v "$name-before" >/dev/null 2>&1

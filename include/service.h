@@ -63,7 +63,7 @@ int service_next_signal(struct service *service, int timeout_ms);
 /* Stops accepting and lets what runs finish; a second signal or the time-out ends it. */
 void service_drain(struct service *service);
 
-/* The workers end, and with them all that uses what they share; what they share may go then. Once is enough. */
+/* The workers end, and with them all that uses what they share: that may be freed then. */
 void service_stop(struct service *service);
 
 /* Stops the workers, closes and frees everything; also after a failure at any step. */

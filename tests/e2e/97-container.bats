@@ -160,6 +160,14 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 	opens() { [ "$(ping "$second")" = 200 ]; }
 	within 3 opens
 	is "$(ping "$first")" 401
+	# A rotation that comes to nothing leaves the token as it was.
+	deploy --standalone --port "$P" --sealed --rotate --engine tcp://127.0.0.1:1 --wait 2
+	is "$rc" 1
+	within 5 opens
+	deployed --sealed --rotate
+	first=$second second=$(secret)
+	within 3 opens
+	is "$(ping "$first")" 401
 }
 
 @test "container: what fails says why, and the one before goes on" {
