@@ -43,6 +43,14 @@ assert float(busy["cpuPercent"]) > 20 and float(idle["cpuPercent"]) < 5, (busy, 
 	is "$(at /metrics | tail -n 1)" 401
 }
 
+# What the console's threads and the engine's watch leave behind is nobody's any more.
+@test "console: it is asked nothing when headgate has ended, by a second signal while the engine hangs" {
+	"$HEADGATE_BIN" token create seer --role read-env --state state >made 2>&1
+	serve_stop
+	/usr/bin/python3 "$E2E_DIR/second_signal.py" "$HEADGATE_BIN" "$WORK" "$SECRET" \
+		"$(grep -o 'hg_[0-9a-f]*_[0-9a-f]*' made)" >python.out 2>&1 || fail "$(cat python.out)"
+}
+
 @test "console: /maintenance calls nobody" {
 	is "$(at /maintenance)" '{"error":"One or more parameters are missing. Make sure id, maintenancePort, operation, and network are provided"}
 500'
@@ -60,12 +68,4 @@ assert float(busy["cpuPercent"]) > 20 and float(idle["cpuPercent"]) < 5, (busy, 
 	serve --state state --engine unix:///nowhere
 	is "$(at /metrics)" '{"error":"Unable to list containers"}
 500'
-}
-
-# What the console's threads and the engine's watch leave behind is nobody's any more.
-@test "console: it is asked nothing when headgate has ended, by a second signal while the engine hangs" {
-	"$HEADGATE_BIN" token create seer --role read-env --state state >made 2>&1
-	serve_stop
-	/usr/bin/python3 "$E2E_DIR/second_signal.py" "$HEADGATE_BIN" "$WORK" "$SECRET" \
-		"$(grep -o 'hg_[0-9a-f]*_[0-9a-f]*' made)" >python.out 2>&1 || fail "$(cat python.out)"
 }
