@@ -288,6 +288,18 @@ bool gate_log_wait(const struct gate *gate, size_t from, const char *first, cons
 	return true;
 }
 
+unsigned gate_log_count(const struct gate *gate, const char *text)
+{
+	char *log = read_log(gate, 0), *rest = log;
+	const char *line;
+	unsigned count = 0;
+
+	while (rest && (line = strsep(&rest, "\n")))
+		count += strstr(line, text) != NULL;
+	free(log);
+	return count;
+}
+
 void gate_log_show(const struct gate *gate, size_t from)
 {
 	size_t end = gate_log_end(gate);

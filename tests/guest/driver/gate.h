@@ -60,6 +60,8 @@ bool gate_log_find(const struct gate *gate, size_t from, const char *first, cons
 		   size_t line_cap);
 bool gate_log_wait(const struct gate *gate, size_t from, const char *first, const char *second, char *line,
 		   size_t line_cap, uint64_t deadline_ms);
+/* How many lines of the whole log contain the text. */
+unsigned gate_log_count(const struct gate *gate, const char *text);
 /* Shows what is behind `from` as comments, at most the last lines of it. */
 void gate_log_show(const struct gate *gate, size_t from);
 

@@ -30,7 +30,7 @@ static const char usage[] =
     "              [--carried any|userspace|kernel] [--core] [--scale N] [--keep] [--list] [FILTER...]\n"
     "  --carried  who must carry the bytes (default: by --ktls and by what the kernel has)\n"
     "  --core     the short selection\n"
-    "  --scale    divides the sizes from 4 MiB (default: 1, on slow machines 4)\n"
+    "  --scale    divides the sizes of streams that stand still (default: 1, on slow machines 4)\n"
     "  --keep     leaves the directory with headgate's logs\n";
 
 struct settings {
@@ -271,7 +271,7 @@ int main(int argc, char **argv)
 	}
 	if (driver_open(&driver, &settings) == 0) {
 		printf("# --ktls %s --event %s --mover %s, %s, %.1f times slower than a server processor, "
-		       "sizes / %u\n",
+		       "stalled streams / %u\n",
 		       driver.ktls, driver.event, driver.mover,
 		       driver.carried == CARRIED_KERNEL	     ? "TLS must be in the kernel"
 		       : driver.carried == CARRIED_USERSPACE ? "TLS must be in userspace"

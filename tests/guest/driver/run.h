@@ -69,7 +69,7 @@ struct test_list {
 struct driver {
 	const char *program, *ktls, *event, *mover;
 	enum carried carried;
-	unsigned scale;	 /* large sizes are divided by this */
+	unsigned scale;	 /* sizes of streams that stand still are divided by this */
 	double slowness; /* limits are multiplied by this */
 	char dir[256];
 	struct certs certs;
