@@ -343,7 +343,7 @@ static void recheck_all(struct conn_env *env, int64_t now_s)
 		c->x.principal = NULL;
 		if (step == END)
 			conn_free(c);
-		else if (runs)
+		else if (runs || c->state == CONN_DRAIN) /* which has no time limit while the token is good */
 			conn_event(c);
 	}
 	env->next_end_s = token_set_next_end(&env->snapshot->tokens, now_s);
