@@ -57,7 +57,10 @@ static bool is_hex(struct span word)
 	return word.len > 0;
 }
 
-/* The engine looks for an ID, a name, and the beginning of an ID. */
+/*
+ * The engine looks for an ID, a name, and the beginning of an ID. PARENT/ALIAS is what a link calls a
+ * container, headgate's perhaps.
+ */
 bool own_is_container(const struct own *own, struct span word)
 {
 	if (!own || !own->name)
@@ -66,7 +69,7 @@ bool own_is_container(const struct own *own, struct span word)
 		word = span_skip(word, 1);
 	if (word.len == 0)
 		return false;
-	if (own_is_named(own, word) || (!own->is_sure && is_hex(word)))
+	if (own_is_named(own, word) || memchr(word.ptr, '/', word.len) || (!own->is_sure && is_hex(word)))
 		return true;
 	for (size_t i = 0; i < OWN_IDS; i++) {
 		struct span id = span_of(own->ids[i]);
@@ -115,14 +118,6 @@ static bool is_escaped(struct span text)
 	return text.len && (memchr(text.ptr, '%', text.len) || memchr(text.ptr, '+', text.len));
 }
 
-/* PARENT/ALIAS is what a link calls a container, headgate's perhaps. */
-static bool is_committed(const struct own *own, struct span value)
-{
-	while (value.len && value.ptr[0] == '/')
-		value = span_skip(value, 1);
-	return own_is_container(own, value) || (value.len && memchr(value.ptr, '/', value.len));
-}
-
 /* A container that is given the name of the one before would be taken for it by the next deployment. */
 static bool is_taken(const struct own *own, struct span value)
 {
@@ -162,6 +157,20 @@ static bool makes_a_name(struct span word, struct span rest)
 	       (rest.len >= rename.len && span_eq(span_skip(rest, rest.len - rename.len), rename));
 }
 
+/* /containers/PARENT/ALIAS, which can be deleted and nothing else. */
+static bool is_alias(struct span path)
+{
+	static const enum http_method others[] = {HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT};
+	const struct route *route = route_find(HTTP_DELETE, path);
+
+	if (!route || strcmp(route->name, "container-delete") != 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (route_find(others[i], path))
+			return false;
+	return true;
+}
+
 bool own_is_meant(const struct own *own, struct span path, struct span query)
 {
 	static const char *const named[] = {"volumes", "secrets", "configs"};
@@ -170,13 +179,14 @@ bool own_is_meant(const struct own *own, struct span path, struct span query)
 	if (!own || !own->name)
 		return false;
 	path = route_strip_version(path);
+	const struct span whole = path;
 	kind = take_segment(&path);
 	word = take_segment(&path);
 	if (span_eq(kind, SPAN("containers")))
-		return own_is_container(own, word) ||
+		return own_is_container(own, word) || (path.len && is_alias(whole)) ||
 		       (makes_a_name(word, path) && query_means(own, query, SPAN("name"), is_taken));
 	if (span_eq(kind, SPAN("commit")))
-		return query_means(own, query, SPAN("container"), is_committed);
+		return query_means(own, query, SPAN("container"), own_is_container);
 	if (span_eq(kind, SPAN("services")))
 		return !span_eq(word, SPAN("create")) && is_service(own, word);
 	for (size_t i = 0; i < ARRAY_SIZE(named); i++)

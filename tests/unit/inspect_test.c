@@ -448,6 +448,8 @@ Test(inspect, own_container)
 	    {"network-disconnect", "{\"container\":\"01\"}", -EACCES},
 	    {"network-disconnect", "{\"Container\":\"web\",\"Force\":true}", 0},
 	    {"network-connect", "{\"Container\":\"gate\"}", -EACCES},
+	    {"network-connect", "{\"Container\":\"web/alias\"}", -EACCES},
+	    {CREATE, HOST("\"Links\":[\"/web/alias:x\"]"), -EACCES},
 	    {"network-connect", "{\"Container\":\"web\",\"EndpointConfig\":{\"Aliases\":[\"x\"]}}", 0},
 	    {"network-connect", "{\"Container\":\"web\",\"Other\":1}", -EACCES},
 	};
