@@ -13,7 +13,7 @@
  * prefix mounted: whoever may write below a prefix has, in effect, the host. Allow exact, read-only places.
  *  - A named volume may have been made with options by somebody with more rights.
  *  - /grpc and /session (BuildKit) are not HTTP bodies. The engine's `builder.entitlements` decides about the
- * host's network there.
+ * host's network there, and allows it where nothing is said.
  *  - A rollback (service-update?rollback=previous) brings back a spec that somebody was allowed to set.
  */
 #include <stdarg.h>
