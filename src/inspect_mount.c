@@ -207,10 +207,12 @@ static int check_local_options(struct inspect *inspect, const char *name, json_t
 				   : span_eq(word, SPAN("o"))	   ? &o
 				   : span_eq(word, SPAN("size"))   ? &size
 								   : NULL;
-		int error = out ? inspect_json_string(inspect, name, value, out)
-				: inspect_refuse(inspect, INSPECT_LACKS_ANY, "the volume option %s",
-						 inspect_quote(word).text);
+		int error;
 
+		if (!out)
+			return inspect_refuse(inspect, INSPECT_LACKS_ANY, "the volume option %s",
+					      inspect_quote(word).text);
+		error = inspect_json_string(inspect, name, value, out);
 		if (!error && inspect_is_template(*out))
 			error =
 			    inspect_refuse(inspect, INSPECT_LACKS_ANY, "the volume option %s with a template",

@@ -103,8 +103,8 @@ static bool could_be_service_id(struct span word)
 /* As a container: an ID, a name, and the beginning of an ID. */
 static bool is_service(const struct own *own, struct span word)
 {
-	if (own_is_named(own, word))
-		return true;
+	if (!own || own_is_named(own, word))
+		return own != NULL;
 	if (!could_be_service_id(word))
 		return false;
 	for (size_t i = 0; i < OWN_SERVICES; i++)

@@ -91,7 +91,10 @@ class Gate:
         if answer.status == 500 and path in CONSOLE_PATHS and "error" in json.loads(text):
             return True, None  # the console's own form: its routes have answers of their own
         # HEAD has no body: its status alone says it.
-        message = json.loads(text)["message"] if text else ""
+        said = json.loads(text) if text else {}
+        if "error" in said:
+            return True, None  # the console's /metrics and /maintenance, which this engine has nothing for
+        message = said.get("message", "")
         right = re.search(r"does not have the right '([^']*)'", message)
         if answer.status == 403 and (right or method == "HEAD"):
             return False, right[1] if right else None
