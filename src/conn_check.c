@@ -260,11 +260,13 @@ static const struct inspect_limits *limits_now(const struct conn_env *env,
 	return &now->limits;
 }
 
-static void inspect_now(const struct inspect_limits *limits, const struct route *route,
-			const struct http_request *request, struct refusal *refusal)
+static void inspect_now(const struct conn_env *env, const struct inspect_limits *limits,
+			const struct route *route, const struct http_request *request,
+			struct refusal *refusal)
 {
-	int result = inspect_request(limits, route, request->path, request->query, request->content_type,
-				     (struct span){.ptr = ""}, refusal->message);
+	struct limits_now now;
+	int result = inspect_request(limits_now(env, limits, &now), route, request->path, request->query,
+				     request->content_type, (struct span){.ptr = ""}, refusal->message);
 
 	if (result < 0)
 		refusal->status = result == -EACCES ? 403 : result == -ENOMEM ? 503 : 400;
@@ -306,7 +308,7 @@ void conn_authorize(struct conn *c, const struct http_request *request, const st
 	if (decision.verdict == POLICY_DENY || need == INSPECT_NEVER)
 		refuse_with(refusal, 403, "this token does not have the right '%s'", decision.right);
 	else if (need == INSPECT_QUERY)
-		inspect_now(decision.limits, route, request, refusal);
+		inspect_now(c->env, decision.limits, route, request, refusal);
 	else if (need == INSPECT_BODY)
 		inspect_later(c, request, route, decision.limits, refusal);
 }
