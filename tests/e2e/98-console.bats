@@ -32,7 +32,7 @@ for one in (busy, idle):
     for name in ("memory", "online_cpus", "memoryLimit"):
         assert isinstance(one[name], int) and one[name] > 0, one
     assert re.match(r"2\d{3}-\d\d-\d\dT", one["timestamp"]), one
-assert float(busy["cpuPercent"]) > 20 and float(idle["cpuPercent"]) < 5, (busy, idle)
+assert float(busy["cpuPercent"]) > 1 + 4 * float(idle["cpuPercent"]), (busy, idle)  # others have the machine, too
 ' "$N" >python.out 2>&1 || fail "$(cat python.out out)"
 	# The same connection goes on with the engine.
 	is "$(curl -sS --max-time 30 --cacert state/ca.pem -H "token: $SECRET" -o /dev/null -o /dev/null -w '%{http_code} ' \
