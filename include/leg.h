@@ -25,6 +25,7 @@ struct leg {
 	bool out_ended;	   /* we have sent our end */
 	bool has_notified; /* kernel TLS: it has our close_notify */
 	bool was_full;	   /* leg_settle() has found no room */
+	bool was_reset;	   /* a write has met the reset, which the kernel reports only once */
 	bool is_blocked;   /* the last write took nothing */
 	int mark_bytes;	   /* see ktls_mark(); in leg_discard() only */
 	bool is_starved;   /* neither did this one, although poll(2) says writable: see leg_is_starved() */

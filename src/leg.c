@@ -130,6 +130,8 @@ ssize_t leg_read(struct leg *leg, void *data, size_t len)
 		while (n < 0 && errno == EINTR);
 		if (n < 0)
 			n = errno == ECONNRESET && leg->is_unix ? 0 : -errno;
+		else if (n == 0 && leg->was_reset)
+			return -ECONNRESET;
 		else if (n > 0)
 			leg->socket_empty = (size_t)n < len;
 	}
@@ -148,6 +150,8 @@ ssize_t leg_splice(struct leg *leg, struct pipe *pipe, size_t len)
 	ssize_t n = pipe_fill(pipe, leg->fd, len);
 	if (n == -ECONNRESET && leg->is_unix)
 		n = 0;
+	if (n == 0 && leg->was_reset)
+		return -ECONNRESET;
 	if (n == 0)
 		leg->in_ended = true;
 	return n;
@@ -166,6 +170,8 @@ static ssize_t written(struct leg *leg, ssize_t result)
 
 	if (result < 0 && !blocked && leg_writes_by(leg) == LEG_KTLS)
 		result = ktls_write_error(&leg->ktls, leg->fd, (int)-result);
+	/* Of a plain TCP socket, where a read would call it the end now. */
+	leg->was_reset |= result == -ECONNRESET && !leg->is_unix && leg_reads_by(leg) == LEG_PLAIN;
 	leg->is_starved = blocked && leg->is_blocked && poll(&pollfd, 1, 0) == 1 && pollfd.revents == POLLOUT;
 	leg->is_blocked = blocked;
 	return result;

@@ -176,6 +176,29 @@ static void stalled_engine_client_gone(struct run *run)
 			   "the engine cannot tell input that was cut from a whole one");
 }
 
+/* The engine does not read, and then resets: the client must not take its output for the whole. */
+static void stalled_engine_resets(struct run *run)
+{
+	uint64_t id = run_new_id(run);
+	struct peer *client = run_client(run, 0);
+	struct body_out out;
+	struct transfer transfer = {.out = &out};
+	char query[100];
+
+	if (!client)
+		return;
+	snprintf(query, sizeof(query), "id=%" PRIu64 "&seed=%" PRIu64 "&stall=1&reset=1", id, id);
+	if (!run_tunnel(run, client, query))
+		return;
+	body_out_init(&out, FRAMING_RAW, id, 64 * MIB);
+	if (!client_is_held_up(run, client, &transfer))
+		return;
+	engine_go(run->engine, id);
+	enum ending ending = peer_drain_by(client, NULL, run_deadline(run, PROMPTLY_MS));
+	run_expect(run, ending != ENDING_NONE && ending != ENDING_CLEAN,
+		   "the engine's reset is passed on as: %s", ending_name(ending));
+}
+
 /* Engines that read nothing: what was on its way to them holds no pipes while they are silent. */
 static void deaf_engines(struct run *run)
 {
@@ -341,6 +364,8 @@ void cases_stall(struct test_list *list)
 	test_add(list, test, "log-lines/tcp");
 	test.run = stalled_engine_client_gone;
 	test_add(list, test, "stall-engine-client-gone/tcp");
+	test.run = stalled_engine_resets;
+	test_add(list, test, "stall-engine-resets/tcp");
 	test.run = stalled_reader;
 	test_add(list, test, "stall-reader-length/tcp");
 	test.leg = LEG_TLS13;

@@ -14,6 +14,7 @@
  *   want=N     bytes that a tunnel is to bring
  *   end=1      a tunnel's output ends at once after `bytes`, not after the client's end
  *   after=N    bytes of output behind the client's end, with seed plus 2
+ *   reset=1    a tunnel's engine resets the connection, behind a stall perhaps
  *   echo=1     a tunnel that sends back what comes
  *   legacy=1   200 raw-stream instead of 101
  *   lines=N gap=MS   of a followed log; each line is ENGINE_LINE_BYTES long and begins with the time it was

@@ -267,6 +267,11 @@ static bool serve_tunnel(const struct script *script)
 		(void)shutdown(script->peer->fd, SHUT_RD);
 	if (head_query(head, "stall", 0) == 1 && script->result)
 		engine_stall(script->engine, script->result, script->deadline_ms);
+	if (head_query(head, "reset", 0) == 1) {
+		const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+		(void)setsockopt(script->peer->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		return false;
+	}
 	body_in_init(&in, FRAMING_RAW, script->seed, head_query(head, "want", 0));
 	body_out_init(&out, FRAMING_RAW, script->seed + 1, head_query(head, "bytes", 0));
 	(void)transfer_by(script->peer, &transfer, script->deadline_ms);
