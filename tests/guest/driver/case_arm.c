@@ -169,6 +169,9 @@ static void behind_finished(struct run *run)
 	}
 	if (behind == BEHIND_WRONG_TOKEN && run_answer(run, client, &head, 401))
 		return;
+	/* OpenSSL answers a renegotiation of TLS 1.2 by a warning, and goes on. */
+	if (behind == BEHIND_HELLO_HEAD && run->driver->carried != CARRIED_KERNEL)
+		return;
 	/* Userspace TLS follows a KeyUpdate, and then the head is under the wrong keys. */
 	if (run_closes(run, client, behind_names[behind]))
 		run_expect(run, engine_moved(run->engine, id) == 0,
