@@ -126,11 +126,8 @@ ssize_t leg_read(struct leg *leg, void *data, size_t len);
  */
 ssize_t leg_splice(struct leg *leg, struct pipe *pipe, size_t len);
 
-/*
- * Moves out what is in the pipe, not for LEG_TLS. Bytes, -EAGAIN (wait for EVENT_OUT), or -errno. `more`: as
- * pipe_drain().
- */
-ssize_t leg_drain(struct leg *leg, struct pipe *pipe, int more);
+/* Moves out what is in the pipe, not for LEG_TLS. Bytes, -EAGAIN (wait for EVENT_OUT), or -errno. */
+ssize_t leg_drain(struct leg *leg, struct pipe *pipe);
 
 /*
  * Whether it is of no use to wait for EVENT_OUT: with no memory left for TCP a kernel TLS socket takes

@@ -70,7 +70,7 @@ size_t pipe_record_room(const struct pipe *pipe, size_t len);
  */
 int pipe_put(struct pipe *pipe, const void *data, size_t len);
 
-/* Moves what is in the pipe into a socket. Bytes, -EAGAIN or -errno. `more`: more is certain to follow. */
-ssize_t pipe_drain(struct pipe *pipe, int fd, int more);
+/* Moves what is in the pipe into a socket. Bytes, -EAGAIN or -errno. */
+ssize_t pipe_drain(struct pipe *pipe, int fd);
 
 #endif

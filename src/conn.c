@@ -11,7 +11,7 @@
  *     state      what happens                                                deadline
  *     PROXY      the client's address, from a load balancer that may say it  handshake
  *     HANDSHAKE  TLS, stepped by OpenSSL                                     handshake
- *     ARM        the place of kernel TLS; nothing here may fail
+ *     ARM        each direction goes over to kernel TLS, where the kernel takes it
  *     HEAD       read until a head is complete                               head; idle between requests
  *     CHECK      parse, token, route; write the head that goes on
  *     BODY       the first byte of a promised body must be there, or all of  body

@@ -189,9 +189,9 @@ ssize_t leg_write(struct leg *leg, const void *data, size_t len)
 	return written(leg, n < 0 ? -errno : n);
 }
 
-ssize_t leg_drain(struct leg *leg, struct pipe *pipe, int more)
+ssize_t leg_drain(struct leg *leg, struct pipe *pipe)
 {
-	return written(leg, pipe_drain(pipe, leg->fd, more));
+	return written(leg, pipe_drain(pipe, leg->fd));
 }
 
 int leg_flush(struct leg *leg)

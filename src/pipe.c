@@ -156,15 +156,17 @@ int pipe_put(struct pipe *pipe, const void *data, size_t len)
 	return 0;
 }
 
-ssize_t pipe_drain(struct pipe *pipe, int fd, int more)
+ssize_t pipe_drain(struct pipe *pipe, int fd)
 {
-	unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0U);
 	ssize_t n;
 
-	/* A closed peer raises SIGPIPE here; there is no flag against it, so the program ignores the signal.
+	/*
+	 * No SPLICE_F_MORE: the kernel would withhold the tail for 200 ms whenever the sender pauses. A closed
+	 * peer raises SIGPIPE here; there is no flag against it, so the program ignores the signal.
 	 */
 	do
-		n = splice(pipe->read_fd, NULL, fd, NULL, pipe->used_bytes, flags);
+		n = splice(pipe->read_fd, NULL, fd, NULL, pipe->used_bytes,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;

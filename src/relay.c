@@ -124,9 +124,7 @@ static enum relay_result drain(struct relay *relay, const struct relay_pools *po
 	ssize_t n = 0;
 
 	while (relay->pipe && relay->pipe->used_bytes > 0) {
-		/* No SPLICE_F_MORE: the kernel would withhold the tail for 200 ms whenever the sender pauses.
-		 */
-		n = leg_drain(relay->to, relay->pipe, 0);
+		n = leg_drain(relay->to, relay->pipe);
 		if (n < 0)
 			goto blocked;
 	}

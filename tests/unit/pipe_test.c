@@ -152,7 +152,7 @@ Test(pipe, with_bytes_in_it_never_comes_back)
 			cr_assert_eq(read(pipe->read_fd, got, 3), 3);
 			pipe->used_bytes -= 3;
 		} else if (drained == 2) {
-			cr_assert_eq(pipe_drain(pipe, out[0], 0), 6);
+			cr_assert_eq(pipe_drain(pipe, out[0]), 6);
 			cr_assert_eq(pipe->used_bytes, 0);
 		}
 		pipe_give(&pool, &pipe);
@@ -188,7 +188,7 @@ static void carries(void (*pair_of)(int fds[2]))
 	cr_assert_eq(pipe->used_bytes, 600);
 	cr_assert_eq(pipe_fill(pipe, in[1], 600), 400);
 	cr_assert_eq(pipe->used_bytes, 1000);
-	cr_assert_eq(pipe_drain(pipe, out[0], 0), 1000);
+	cr_assert_eq(pipe_drain(pipe, out[0]), 1000);
 	cr_assert_eq(net_recv(out[1], got, 1000, NET_PATIENCE_MS), 1000);
 	cr_assert(net_is(got, 0, 1000));
 	shutdown(in[0], SHUT_WR);
@@ -238,7 +238,7 @@ Test(pipe, full_pipe_and_full_socket)
 	cr_assert(net_wait(in[1], POLLIN, 0));
 	cr_assert_leq(pipe->used_bytes, PIPE_BYTES);
 
-	while ((n = pipe_drain(pipe, out[0], 0)) > 0)
+	while ((n = pipe_drain(pipe, out[0])) > 0)
 		;
 	cr_assert(n == -EAGAIN || pipe->used_bytes == 0);
 	while (received < written) {
@@ -248,7 +248,7 @@ Test(pipe, full_pipe_and_full_socket)
 			received += (size_t)n;
 		}
 		if (pipe->used_bytes > 0)
-			(void)pipe_drain(pipe, out[0], 0);
+			(void)pipe_drain(pipe, out[0]);
 		else
 			(void)pipe_fill(pipe, in[1], PIPE_BYTES);
 	}
@@ -276,7 +276,7 @@ Test(pipe, errors_come_out)
 	cr_assert(net_wait(in[1], POLLIN, NET_PATIENCE_MS));
 	cr_assert_eq(pipe_fill(pipe, in[1], 100), 1);
 	close(out[1]);
-	cr_assert_eq(pipe_drain(pipe, out[0], 0), -EPIPE);
+	cr_assert_eq(pipe_drain(pipe, out[0]), -EPIPE);
 	cr_assert_eq(pipe->used_bytes, 1, "it is still there");
 	net_reset(in[0]);
 	cr_assert(net_wait(in[1], POLLIN, NET_PATIENCE_MS));
