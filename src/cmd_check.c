@@ -291,7 +291,9 @@ static void check_module(struct check *check, bool was_loaded, bool is_missed)
 		add_remedy(
 		    check, "tls module",
 		    "'modprobe tls' on the host (a container without CAP_NET_ADMIN cannot load it), and "
-		    "'echo tls >/etc/modules-load.d/tls.conf' for its next starts");
+		    "'echo tls >/etc/modules-load.d/tls.conf' for its next starts; where modprobe does not "
+		    "find "
+		    "it, the kernel was built without CONFIG_TLS");
 	}
 }
 

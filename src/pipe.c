@@ -161,8 +161,8 @@ ssize_t pipe_drain(struct pipe *pipe, int fd)
 	ssize_t n;
 
 	/*
-	 * No SPLICE_F_MORE: the kernel would withhold the tail for 200 ms whenever the sender pauses. A closed
-	 * peer raises SIGPIPE here; there is no flag against it, so the program ignores the signal.
+	 * No SPLICE_F_MORE: the kernel would withhold the tail for 200 ms whenever the sender pauses. A
+	 * closed peer raises SIGPIPE here; there is no flag against it, so the program ignores the signal.
 	 */
 	do
 		n = splice(pipe->read_fd, NULL, fd, NULL, pipe->used_bytes,
