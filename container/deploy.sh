@@ -403,7 +403,8 @@ do_remove() {
 # ---- a swarm ----
 
 # A CA, a certificate for every manager and the token, made by headgate itself in a container without a network and
-# without a log: that would have the token.
+# without a log: that would have the token. The state is in its memory alone, where nobody can copy it from by the
+# container's ID, which a gate that runs already need not know yet as its own.
 make_certificate() {
 	umask 077
 	mkdir -p "$state" || die "$state: cannot be made"
@@ -412,12 +413,12 @@ make_certificate() {
 		tr '\n' ',')
 	docker rm -f -v headgate-maker >/dev/null 2>&1
 	maker=$(docker create --name headgate-maker --log-driver none --network none --user 0 --cap-drop ALL \
-		--env "HEADGATE_SAN=${addresses%,}${sans:+,$sans}" --entrypoint sh "$image" \
+		--tmpfs /state:mode=0700 --env "HEADGATE_SAN=${addresses%,}${sans:+,$sans}" --entrypoint sh "$image" \
 		-c 'trap exit TERM; while :; do sleep 1; done') || die "the certificate's maker cannot be created"
 	trap 'docker rm -f -v "$maker" >/dev/null 2>&1' EXIT
 	trap 'exit 130' INT TERM HUP
-	docker cp "$state" "$maker:/state" >/dev/null || die "$state: cannot be copied"
 	docker start "$maker" >/dev/null || die "the certificate's maker does not start"
+	tar -C "$state" -cf - . | docker exec -i "$maker" tar -C /state -xof - || die "$state: cannot be copied"
 	make_swarm_token
 	docker exec -d "$maker" sh -c 'exec headgate serve --listen tls://127.0.0.1:2376 --state /state >/serve.log 2>&1'
 	seconds=0
@@ -428,9 +429,11 @@ make_certificate() {
 		seconds=$((seconds + 1))
 		sleep 1
 	done
-	for file in ca.pem ca-key.pem server.pem server-key.pem tokens; do
-		docker cp "$maker:/state/$file" "$state/$file" >/dev/null || die "$state/$file: cannot be written"
-	done
+	# Complete before it takes the place of what was there.
+	set -- ca.pem ca-key.pem server.pem server-key.pem tokens
+	docker exec "$maker" tar -C /state -cf - "$@" >"$state/new.tar" || die "the certificate could not be copied to $state"
+	tar -C "$state" -xof "$state/new.tar" "$@" || die "$state: cannot be written"
+	rm -f "$state/new.tar"
 	docker rm -f -v "$maker" >/dev/null 2>&1
 	trap - EXIT INT TERM HUP
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * engine_watch.h: IDs that only the engine knows: of its network `host`, which a service may name by any
- * beginning of them (inspect.h), and of headgate's own containers and services (own.h). A thread asks the
- * engine again and again, so that a swarm that is made anew is noticed; what it cannot learn is unknown, and
- * then more is refused. Layer 2.
+ * beginning of them (inspect.h), and of what is headgate's own (own.h). A thread asks the engine again and
+ * again, so that a swarm that is made anew is noticed; what it cannot learn is unknown, and then more is
+ * refused. Layer 2.
  */
 #ifndef HEADGATE_ENGINE_WATCH_H
 #define HEADGATE_ENGINE_WATCH_H
@@ -17,15 +17,13 @@ struct engine_watch; /* locks itself */
 struct engine_ids {
 	char local[INSPECT_NETWORK_ID_BYTES]; /* of the engine's own; "": not known */
 	char swarm[INSPECT_NETWORK_ID_BYTES]; /* of the swarm's, 25 letters; "": not known, or no swarm */
-	/* Of headgate's container and of the one before; "": there is none. */
-	char own[INSPECT_NETWORK_ID_BYTES], own_before[INSPECT_NETWORK_ID_BYTES];
-	bool own_is_known;		  /* the engine has answered about both, once at least */
-	struct own_services own_services; /* of headgate's stack, as a manager of the swarm has said last */
+	struct own_ids own;
 };
 
-/* Nothing is known yet, and nobody asks. `container`: headgate's own, borrowed, or NULL. 0 or -ENOMEM. */
-int engine_watch_new(struct engine_watch **made, const char *container) MUST_USE;
-/* Ends the thread, which may take as long as the engine's answers: four seconds at most. NULL is fine. */
+/* Nothing is known yet, and nobody asks. `own`: borrowed, for the name that is asked for; NULL: none. 0 or
+ * -ENOMEM. */
+int engine_watch_new(struct engine_watch **made, const struct own *own) MUST_USE;
+/* Ends the thread, which may take as long as the engine's answer: a second at most. NULL is fine. */
 void engine_watch_free(struct engine_watch *watch);
 
 /*

@@ -59,8 +59,8 @@ struct inspect_limits {
 	 * names with a character that no ID has (stack_default) are let through.
 	 */
 	struct inspect_words host_networks;
-	/* What is headgate's own: nobody mounts it, links to it or takes its network away. NULL: there is
-	 * none. Borrowed, filled in as these are. */
+	/* What is headgate's own: nobody mounts it, links to it, takes its network away or its port, or gives
+	 * its secrets to a service. NULL: there is none. Borrowed, filled in as these are. */
 	const struct own *own;
 };
 
@@ -97,10 +97,11 @@ bool inspect_answer_text(struct span json, const char *const *path, char *text, 
 bool inspect_network_id(struct span json, char id[INSPECT_NETWORK_ID_BYTES]);
 
 /*
- * Of an answer to GET /services those that bear the name (own_is_named()). False when it is no such answer,
- * or there are more than `services` has room for.
+ * Adds the IDs of what is headgate's own, by its name, in the engine's list of one kind; of tasks, whose
+ * names the engine does not list, all. False when that is no such list, or one in it has no name or no ID, or
+ * there is no room: then what is in `ids` is not all.
  */
-bool inspect_own_services(struct span json, const struct own *own, struct own_services *services);
+bool inspect_own_ids(struct span json, const struct own *own, enum own_kind kind, struct own_ids *ids);
 
 /* A container in the engine's answer to GET /containers/json; nothing in it needs an escape in JSON. */
 struct inspect_listed {

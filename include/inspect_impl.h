@@ -102,6 +102,12 @@ int inspect_rule_oom_score(struct inspect *inspect, const char *name, json_t *va
 int inspect_rule_storage(struct inspect *inspect, const char *name, json_t *value);
 int inspect_rule_log(struct inspect *inspect, const char *name, json_t *value);
 
+/* inspect_own.c. The name of what is made: none of headgate's. */
+int inspect_rule_new_name(struct inspect *inspect, const char *name, json_t *value);
+/* Secrets and configs that a service is given. */
+int inspect_rule_secrets(struct inspect *inspect, const char *name, json_t *value);
+int inspect_rule_configs(struct inspect *inspect, const char *name, json_t *value);
+
 /* inspect_path.c. Paths of the host. */
 int inspect_host_path(struct inspect *inspect, struct span path);
 /* Not yet what the host will see: swarm makes something else of it. */
@@ -120,15 +126,15 @@ int inspect_volume(struct inspect *inspect, json_t *root);
 int inspect_image(struct inspect *inspect, struct span reference);
 int inspect_rule_image(struct inspect *inspect, const char *name, json_t *value);
 
-/* inspect_container.c, inspect_service.c, inspect_network.c: whole bodies. */
+/* inspect_container.c, inspect_service.c, inspect_network.c, inspect_own.c: whole bodies. */
 int inspect_container(struct inspect *inspect, json_t *root);
 int inspect_container_update(struct inspect *inspect, json_t *root);
 int inspect_container_start(struct inspect *inspect, json_t *root);
 int inspect_exec(struct inspect *inspect, json_t *root);
 int inspect_commit(struct inspect *inspect, json_t *root);
 int inspect_checkpoint(struct inspect *inspect, json_t *root);
-int inspect_secret(struct inspect *inspect, json_t *root);
 int inspect_service(struct inspect *inspect, json_t *root);
+int inspect_secret(struct inspect *inspect, json_t *root);
 int inspect_network(struct inspect *inspect, json_t *root);
 int inspect_network_member(struct inspect *inspect, json_t *root); /* who joins or leaves */
 

@@ -311,7 +311,7 @@ static int serve_prepare(struct serve *serve)
 	own_init(&serve->own, service->config.container, host_name);
 	note_own_ports(serve);
 	if (result == 0) {
-		result = engine_watch_new(&serve->engine_watch, service->config.container);
+		result = engine_watch_new(&serve->engine_watch, &serve->own);
 		if (result < 0)
 			snprintf(service->error, sizeof(service->error), "out of memory");
 	}

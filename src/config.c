@@ -82,8 +82,8 @@ static const struct config_option all_options[] = {
 	{"client-ca", "FILE", CONFIG_VALUE_TEXT, FIELD(client_ca_file), "Files", NULL,
 	 .help = "PEM; a client certificate of this CA does for a token: its CN or DNS name is the token's name", .commands = SERVE | CHECK},
 	{"container", "NAME", CONFIG_VALUE_TEXT, FIELD(container), "Files", NULL,
-	 .help = "the container of the engine that this runs in, which is also its volume's name: every role but admin is "
-	 "kept from both", .commands = SERVE},
+	 .help = "the container of the engine that this runs in; also its volume's name, or what its service's and secrets' names "
+	 "begin with: every role but admin is kept from them", .commands = SERVE},
 	{"container-port", "PORT", CONFIG_VALUE_NUMBER, FIELD(container_port), "Files", NULL,
 	 .help = "the port of the host that leads to it: no service of such a role may publish it, or one of --listen",
 	 .min = 1, .max = 65535, .commands = SERVE},

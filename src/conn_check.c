@@ -221,7 +221,7 @@ void conn_inspection_free(struct conn *c)
 	c->inspection = NULL;
 }
 
-/* The role's limits, and the IDs that the host's network has at this moment. */
+/* The role's limits, and the IDs that the host's network and headgate's own have at this moment. */
 struct limits_now {
 	struct inspect_limits limits;
 	struct engine_ids ids;
@@ -229,18 +229,12 @@ struct limits_now {
 	char *words[2];
 };
 
-/* What is headgate's own, as far as the engine has said by now. */
-static void own_now(const struct conn_env *env, struct own *own)
+/* What is headgate's own, as far as the engine has said by now; `ids` lives as long as `own`. */
+static void own_now(const struct conn_env *env, struct engine_ids *ids, struct own *own)
 {
-	struct engine_ids ids;
-
+	engine_watch_get(env->engine_watch, ids);
 	*own = env->own ? *env->own : (struct own){0};
-	if (!own->name)
-		return;
-	engine_watch_get(env->engine_watch, &ids);
-	if (ids.own_is_known)
-		own_learn(own, ids.own, ids.own_before);
-	own->services = ids.own_services;
+	own->ids = &ids->own;
 }
 
 static const struct inspect_limits *limits_now(const struct conn_env *env,
@@ -249,10 +243,9 @@ static const struct inspect_limits *limits_now(const struct conn_env *env,
 	struct inspect_words *known = &now->limits.host_networks;
 
 	now->limits = *limits;
-	own_now(env, &now->own);
+	own_now(env, &now->ids, &now->own);
 	now->limits.own = &now->own;
 	*known = (struct inspect_words){.words = now->words};
-	engine_watch_get(env->engine_watch, &now->ids);
 	if (now->ids.local[0])
 		known->words[known->count++] = now->ids.local;
 	if (now->ids.swarm[0])
@@ -289,19 +282,39 @@ static void inspect_later(struct conn *c, const struct http_request *request, co
 	}
 }
 
+/* True, and the refusal is written, when the request is about headgate's own. */
+static bool refuse_own(struct conn *c, const struct http_request *request, struct refusal *refusal)
+{
+	struct engine_ids ids;
+	struct own own;
+
+	if (!c->env->own || !c->env->own->name)
+		return false;
+	own_now(c->env, &ids, &own);
+	switch (own_is_meant(&own, request->path, request->query)) {
+	case OWN_NOT:
+		return false;
+	case OWN_PERHAPS:
+		refuse_with(refusal, 403,
+			    "this could be headgate's own: the Docker Engine has not said yet which IDs that "
+			    "has");
+		return true;
+	case OWN_IT_IS:
+		break;
+	}
+	refuse_with(refusal, 403, "this is headgate's own, for tokens with the role admin alone");
+	return true;
+}
+
 void conn_authorize(struct conn *c, const struct http_request *request, const struct route *route,
 		    struct refusal *refusal)
 {
 	struct policy_decision decision;
-	struct own own;
 
-	own_now(c->env, &own);
 	policy_decide(c->x.principal->role, request->method, request->path, route, &decision);
 	if (decision.verdict != POLICY_DENY && !role_is_unlimited(c->x.principal->role) &&
-	    own_is_meant(&own, request->path, request->query)) {
-		refuse_with(refusal, 403, "this is headgate's own, for tokens with the role admin alone");
+	    refuse_own(c, request, refusal))
 		return;
-	}
 	if (decision.verdict == POLICY_ALLOW)
 		return;
 	enum inspect_need need = decision.verdict == POLICY_INSPECT ? inspect_need(route) : INSPECT_NOTHING;

@@ -5,7 +5,7 @@
  * The engine has no event for the two networks that matter here: they come with the engine and with the
  * swarm. So they are asked for again and again, by a thread that does nothing else, because an engine that
  * hangs must hold up neither a worker nor the main thread. Answers other than 200 with an ID, and none at
- * all, make the ID unknown; headgate's own containers stay who they were. Between a swarm's end and the next
+ * all, make the ID unknown; what is headgate's own stays what it was. Between a swarm's end and the next
  * question the old ID stands: who can end and make swarms has the host anyway.
  */
 #include "engine_watch.h"
@@ -32,11 +32,11 @@ struct engine_watch {
 	bool is_watched, stop;
 	unsigned period_ms;
 	const struct engine *engine; /* borrowed */
-	const char *container;	     /* borrowed; NULL: in none */
+	const struct own *own;	     /* borrowed, its name alone; NULL: none */
 	struct engine_ids ids;
 };
 
-int engine_watch_new(struct engine_watch **made, const char *container)
+int engine_watch_new(struct engine_watch **made, const struct own *own)
 {
 	pthread_condattr_t attributes;
 	struct engine_watch *watch = calloc(1, sizeof(*watch));
@@ -44,7 +44,7 @@ int engine_watch_new(struct engine_watch **made, const char *container)
 	*made = watch;
 	if (!watch)
 		return -ENOMEM;
-	watch->container = container;
+	watch->own = own;
 	(void)pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&watch->wake, &attributes);
@@ -53,73 +53,120 @@ int engine_watch_new(struct engine_watch **made, const char *container)
 	return 0;
 }
 
-/* The answer's status, 0 without one; with 200 there may be an ID in it. */
-static int ask_one(const struct engine *engine, const char *target, char id[INSPECT_NETWORK_ID_BYTES])
+/* False when it is time to end; an engine that hangs is not asked everything before that. */
+static bool goes_on(struct engine_watch *watch)
 {
-	struct engine_body body;
+	pthread_mutex_lock(&watch->lock);
+	bool stop = watch->stop;
+	pthread_mutex_unlock(&watch->lock);
+	return !stop;
+}
+
+/* False without an answer of 200; with one engine_body_fini() is due. */
+static bool get(struct engine_watch *watch, const char *target, struct engine_body *body)
+{
 	char error[512];
 
-	id[0] = '\0';
-	if (engine_get(engine, target, ASK_TIMEOUT_MS, &body, error, sizeof(error)) < 0) {
-		log_debug("%s", error);
-		return 0;
-	}
-	int status = body.status;
-	if (body.status == 200 && body.data)
-		(void)inspect_network_id((struct span){.ptr = body.data, .len = body.len}, id);
-	engine_body_fini(&body);
-	return status;
-}
-
-/* False when the engine does not say. */
-static bool ask_container(const struct engine *engine, const char *name, const char *suffix,
-			  char id[INSPECT_NETWORK_ID_BYTES])
-{
-	char target[512];
-	int n = snprintf(target, sizeof(target), "/containers/%s%s/json", name, suffix);
-
-	id[0] = '\0';
-	if (n < 0 || (size_t)n >= sizeof(target) || name[strspn(name, NAME_CHARACTERS)])
+	*body = (struct engine_body){0};
+	if (!goes_on(watch))
 		return false;
-	int status = ask_one(engine, target, id);
-	return status == 404 || (status == 200 && id[0]);
-}
-
-static void ask_own(const struct engine_watch *watch, struct engine_ids *ids)
-{
-	struct engine_ids now;
-
-	if (!watch->container || !ask_container(watch->engine, watch->container, "", now.own) ||
-	    !ask_container(watch->engine, watch->container, OWN_BEFORE_SUFFIX, now.own_before))
-		return;
-	memcpy(ids->own, now.own, sizeof(now.own));
-	memcpy(ids->own_before, now.own_before, sizeof(now.own_before));
-	ids->own_is_known = true;
-}
-
-/* Who is no manager, or reaches no leader, says nothing. */
-static void ask_own_services(const struct engine_watch *watch, struct engine_ids *ids)
-{
-	struct own own = {.name = watch->container};
-	struct own_services services;
-	struct engine_body body;
-	char target[512], error[512];
-
-	if (!watch->container || watch->container[strspn(watch->container, NAME_CHARACTERS)])
-		return;
-	/* The filter is a name's beginning: {"name":["NAME"]} */
-	int n = snprintf(target, sizeof(target),
-			 "/services?filters=%%7B%%22name%%22%%3A%%5B%%22%s%%22%%5D%%7D", watch->container);
-	if (n < 0 || (size_t)n >= sizeof(target))
-		return;
-	if (engine_get(watch->engine, target, ASK_TIMEOUT_MS, &body, error, sizeof(error)) < 0) {
+	if (engine_get(watch->engine, target, ASK_TIMEOUT_MS, body, error, sizeof(error)) < 0) {
 		log_debug("%s", error);
+		return false;
+	}
+	if (body->status == 200 && body->data)
+		return true;
+	engine_body_fini(body);
+	return false;
+}
+
+static void ask_network(struct engine_watch *watch, const char *target, char id[INSPECT_NETWORK_ID_BYTES])
+{
+	struct engine_body body;
+
+	id[0] = '\0';
+	if (!get(watch, target, &body))
+		return;
+	(void)inspect_network_id((struct span){.ptr = body.data, .len = body.len}, id);
+	engine_body_fini(&body);
+}
+
+/* The filters are JSON, escaped. By name the engine gives too much: what only begins so, or has it within. */
+static bool target_by_name(char *target, size_t cap, const char *list, const char *name)
+{
+	int n = snprintf(target, cap, "/%s%%7B%%22name%%22%%3A%%7B%%22%s%%22%%3Atrue%%7D%%7D", list, name);
+
+	return n > 0 && (size_t)n < cap && name[strspn(name, NAME_CHARACTERS)] == '\0';
+}
+
+/* Tasks by their services, because the engine's list does not have their names. */
+static bool target_of_tasks(char *target, size_t cap, const struct own_ids *ids, size_t *count)
+{
+	size_t used = strlcpy(target, "/tasks?filters=%7B%22service%22%3A%7B", cap);
+
+	*count = 0;
+	for (size_t i = 0; i < ids->count; i++) {
+		if (ids->ids[i].kind != OWN_SERVICE)
+			continue;
+		int n = snprintf(target + used, cap - used, "%s%%22%s%%22%%3Atrue", (*count)++ ? "%2C" : "",
+				 ids->ids[i].id);
+		used += n > 0 ? (size_t)n : 0;
+		if (used >= cap)
+			return false;
+	}
+	return strlcpy(target + used, "%7D%7D", cap - used) < cap - used;
+}
+
+static void ask_kind(struct engine_watch *watch, enum own_kind kind, const char *target, struct own_ids *ids)
+{
+	struct own_ids *found = calloc(1, sizeof(*found));
+	struct engine_body body;
+
+	if (!found || !get(watch, target, &body)) {
+		free(found);
 		return;
 	}
-	if (body.status == 200 && body.data &&
-	    inspect_own_services((struct span){.ptr = body.data, .len = body.len}, &own, &services))
-		ids->own_services = services;
+	if (!inspect_own_ids((struct span){.ptr = body.data, .len = body.len}, watch->own, kind, found) ||
+	    !own_ids_replace(ids, kind, found))
+		ids->is_known[kind] = false;
 	engine_body_fini(&body);
+	free(found);
+}
+
+static void ask_tasks(struct engine_watch *watch, struct own_ids *ids)
+{
+	char target[2048];
+	size_t services;
+
+	if (!ids->is_known[OWN_SERVICE])
+		return;
+	if (!target_of_tasks(target, sizeof(target), ids, &services))
+		ids->is_known[OWN_TASK] = false;
+	else if (services)
+		ask_kind(watch, OWN_TASK, target, ids);
+	else
+		own_ids_clear(ids, OWN_TASK);
+}
+
+static void ask_own(struct engine_watch *watch, struct own_ids *ids)
+{
+	static const struct {
+		enum own_kind kind;
+		const char *list;
+	} named[] = {
+	    {OWN_CONTAINER, "containers/json?all=1&filters="},
+	    {OWN_SERVICE, "services?filters="},
+	    {OWN_SECRET, "secrets?filters="},
+	    {OWN_CONFIG, "configs?filters="},
+	};
+	char target[512];
+
+	if (!watch->own || !watch->own->name)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(named); i++)
+		if (target_by_name(target, sizeof(target), named[i].list, watch->own->name))
+			ask_kind(watch, named[i].kind, target, ids);
+	ask_tasks(watch, ids);
 }
 
 static void ask(struct engine_watch *watch)
@@ -127,11 +174,9 @@ static void ask(struct engine_watch *watch)
 	struct engine_ids ids;
 
 	engine_watch_get(watch, &ids);
-	ids.local[0] = ids.swarm[0] = '\0';
-	(void)ask_one(watch->engine, "/networks/host", ids.local);
-	(void)ask_one(watch->engine, "/networks/host?scope=swarm", ids.swarm);
-	ask_own(watch, &ids);
-	ask_own_services(watch, &ids);
+	ask_network(watch, "/networks/host", ids.local);
+	ask_network(watch, "/networks/host?scope=swarm", ids.swarm);
+	ask_own(watch, &ids.own);
 	/* Without a swarm some engines answer the second with what they answered to the first. */
 	if (strcmp(ids.local, ids.swarm) == 0)
 		ids.swarm[0] = '\0';

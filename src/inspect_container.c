@@ -23,7 +23,7 @@ static int check_link(struct inspect *inspect, const char *name, struct span tex
 	const char *colon = text.len ? memchr(text.ptr, ':', text.len) : NULL;
 	struct span container = {.ptr = text.ptr, .len = colon ? (size_t)(colon - text.ptr) : text.len};
 
-	if (!own_is_container(inspect->limits->own, container))
+	if (!own_is(inspect->limits->own, OWN_CONTAINER, container))
 		return 0;
 	return inspect_refuse(inspect, INSPECT_LACKS_ANY, "%s to headgate's own container", name);
 }

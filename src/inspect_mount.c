@@ -376,7 +376,7 @@ int inspect_rule_mounts(struct inspect *inspect, const char *name, json_t *value
 }
 
 static const struct inspect_field create_fields[] = {
-    {"Name", NULL, "the engine judges it"},
+    {"Name", inspect_rule_new_name, "the engine judges the rest"},
     {"Driver", inspect_rule_volume_driver, "a plugin may mount anything"},
     {"DriverOpts", check_local_options, "the local driver mounts what they say"},
     {"Labels", NULL, "words"},

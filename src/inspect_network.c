@@ -178,7 +178,7 @@ static int check_member(struct inspect *inspect, const char *name, json_t *value
 	struct span text;
 	int error = inspect_json_string(inspect, name, value, &text);
 
-	if (error || !own_is_container(inspect->limits->own, text))
+	if (error || !own_is(inspect->limits->own, OWN_CONTAINER, text))
 		return error;
 	return inspect_refuse(inspect, INSPECT_LACKS_ANY, "the networks of headgate's own container");
 }

@@ -2,8 +2,6 @@
 /*
  * inspect_service.c: swarm services, which reach the same things as containers by other names.
  */
-#include <string.h>
-
 #include "inspect_impl.h"
 
 /* Zero, or a mode that is the engine's default. */
@@ -56,43 +54,6 @@ static int check_privileges(struct inspect *inspect, const char *name, json_t *v
 	return inspect_json_table(inspect, value, &privileges_table);
 }
 
-/*
- * What bears headgate's name: its key, its tokens. The engine compares the name in a reference with that of
- * the secret that the ID stands for, and refuses a reference without one (tried with 26.1), so the name is
- * enough.
- */
-static int check_own_name(struct inspect *inspect, json_t *value, const char *member)
-{
-	struct span name;
-	int error = inspect_json_member(inspect, value, member, &name);
-
-	if (error || !own_is_named(inspect->limits->own, name))
-		return error;
-	return inspect_refuse(inspect, INSPECT_LACKS_ANY, "headgate's own %s", inspect_quote(name).text);
-}
-
-static int check_secret(struct inspect *inspect, const char *name, json_t *value)
-{
-	(void)name;
-	return check_own_name(inspect, value, "SecretName");
-}
-
-static int check_secrets(struct inspect *inspect, const char *name, json_t *value)
-{
-	return inspect_json_objects(inspect, name, value, check_secret);
-}
-
-static int check_config(struct inspect *inspect, const char *name, json_t *value)
-{
-	(void)name;
-	return check_own_name(inspect, value, "ConfigName");
-}
-
-static int check_configs(struct inspect *inspect, const char *name, json_t *value)
-{
-	return inspect_json_objects(inspect, name, value, check_config);
-}
-
 static const struct inspect_field container_fields[] = {
     {"Image", inspect_rule_image, "images by prefix"},
     {"Labels", NULL, "words"},
@@ -114,8 +75,8 @@ static const struct inspect_field container_fields[] = {
     {"Healthcheck", NULL, "a command within the container"},
     {"Hosts", NULL, "the container's own"},
     {"DNSConfig", NULL, "the container's own"},
-    {"Secrets", check_secrets, "of the swarm; who may create services may use them, but not headgate's"},
-    {"Configs", check_configs, "of the swarm; who may create services may use them, but not headgate's"},
+    {"Secrets", inspect_rule_secrets, "of the swarm; who may create services may use all but headgate's"},
+    {"Configs", inspect_rule_configs, "of the swarm; who may create services may use all but headgate's"},
     {"Isolation", inspect_rule_isolation, "Windows only"},
     {"Sysctls", inspect_rule_sysctls, "only those of a namespace"},
     {"CapabilityAdd", inspect_rule_capabilities, "capabilities"},
@@ -278,7 +239,9 @@ static int check_endpoint(struct inspect *inspect, const char *name, json_t *val
 }
 
 static const struct inspect_field service_fields[] = {
-    {"Name", NULL, "a name"},
+    /* An update has to say it, whatever the service is called in the path (tried with 26.1: a rollback, too).
+     */
+    {"Name", inspect_rule_new_name, "a name, and not headgate's"},
     {"Labels", NULL, "words"},
     {"TaskTemplate", check_task, "the table above"},
     {"Mode", NULL, "how many"},
@@ -292,58 +255,7 @@ static const struct inspect_field service_fields[] = {
 };
 static const struct inspect_table service_table = INSPECT_TABLE("the service", service_fields);
 
-/* An update has to say the service's name, whatever it is called in the path (tried with 26.1: by a rollback,
- * too). */
 int inspect_service(struct inspect *inspect, json_t *root)
 {
-	int error = inspect_json_table(inspect, root, &service_table);
-
-	return error ? error : check_own_name(inspect, root, "Name");
-}
-
-static const struct inspect_field secret_fields[] = {
-    {"Name", NULL, "judged by inspect_secret()"},
-    {"Labels", NULL, "words; a driver may take orders from them"},
-    {"Data", NULL, "the secret"},
-    {"Driver", inspect_rule_none, "a plugin gives what it likes of the secrets it keeps"},
-    {"Templating", NULL, "of what the task has been given"},
-};
-static const struct inspect_table secret_table = INSPECT_TABLE("the secret", secret_fields);
-
-int inspect_secret(struct inspect *inspect, json_t *root)
-{
-	int error = inspect_json_table(inspect, root, &secret_table);
-
-	return error ? error : check_own_name(inspect, root, "Name");
-}
-
-static bool note_service(const char *id, struct own_services *services)
-{
-	size_t i = 0;
-
-	while (i < OWN_SERVICES && services->ids[i][0])
-		i++;
-	return i < OWN_SERVICES && id[0] &&
-	       strlcpy(services->ids[i], id, sizeof(services->ids[i])) < sizeof(services->ids[i]);
-}
-
-bool inspect_own_services(struct span json, const struct own *own, struct own_services *services)
-{
-	json_t *root = json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL), *service;
-	bool good = json_is_array(root);
-	size_t i;
-
-	*services = (struct own_services){0};
-	json_array_foreach(root, i, service)
-	{
-		const char *id = json_string_value(json_object_get(service, "ID"));
-		const char *name =
-		    json_string_value(json_object_get(json_object_get(service, "Spec"), "Name"));
-
-		good =
-		    good && id && name && (!own_is_named(own, span_of(name)) || note_service(id, services));
-	}
-	json_decref(root);
-	services->is_sure = good;
-	return good;
+	return inspect_json_table(inspect, root, &service_table);
 }

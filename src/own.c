@@ -11,20 +11,54 @@ void own_init(struct own *own, const char *name, const char *host_name)
 	*own = (struct own){.name = name};
 	if (name && strlen(host_name) == OWN_ID_CHARS &&
 	    strspn(host_name, "0123456789abcdef") == OWN_ID_CHARS)
-		memcpy(own->ids[0], host_name, OWN_ID_CHARS + 1);
+		memcpy(own->host_id, host_name, OWN_ID_CHARS + 1);
 }
 
-void own_learn(struct own *own, const char *id, const char *before_id)
+/* What an ID of the kind is made of; beginnings of one are, too. */
+static bool could_be_id(enum own_kind kind, struct span word)
 {
-	const char *const known[] = {id, before_id};
+	size_t max = kind == OWN_CONTAINER ? OWN_ID_BYTES - 1 : OWN_SWARM_ID_CHARS;
 
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		size_t len = strlen(known[i]);
+	for (size_t i = 0; i < word.len; i++) {
+		char c = word.ptr[i];
+		bool is_digit = c >= '0' && c <= '9';
 
-		if (len <= OWN_WHOLE_ID_CHARS)
-			memcpy(own->ids[1 + i], known[i], len + 1);
+		if (!is_digit && (c < 'a' || c > (kind == OWN_CONTAINER ? 'f' : 'z')))
+			return false;
 	}
-	own->is_sure = true;
+	return word.len > 0 && word.len <= max;
+}
+
+bool own_ids_add(struct own_ids *ids, enum own_kind kind, struct span id)
+{
+	struct own_id *added = &ids->ids[ids->count];
+
+	if (ids->count == OWN_IDS_MAX || !could_be_id(kind, id))
+		return false;
+	*added = (struct own_id){.kind = kind};
+	memcpy(added->id, id.ptr, id.len);
+	ids->count++;
+	return true;
+}
+
+void own_ids_clear(struct own_ids *ids, enum own_kind kind)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ids->count; i++)
+		if (ids->ids[i].kind != kind)
+			ids->ids[kept++] = ids->ids[i];
+	ids->count = kept;
+	ids->is_known[kind] = true;
+}
+
+bool own_ids_replace(struct own_ids *ids, enum own_kind kind, const struct own_ids *from)
+{
+	own_ids_clear(ids, kind);
+	for (size_t i = 0; i < from->count && ids->is_known[kind]; i++)
+		if (from->ids[i].kind == kind)
+			ids->is_known[kind] = own_ids_add(ids, kind, span_of(from->ids[i].id));
+	return ids->is_known[kind];
 }
 
 bool own_is_port(const struct own *own, long long port)
@@ -49,35 +83,35 @@ static struct span take_segment(struct span *path)
 	return segment;
 }
 
-static bool is_hex(struct span word)
+/* One may be the beginning of the other: what the engine would do with more than an ID is not guessed at. */
+static bool is_beginning(struct span word, const char *of)
 {
-	for (size_t i = 0; i < word.len; i++)
-		if (!strchr("0123456789abcdef", word.ptr[i]) || word.ptr[i] == '\0')
-			return false;
-	return word.len > 0;
+	struct span id = span_of(of);
+
+	return id.len && (word.len < id.len ? span_starts(id, word) : span_starts(word, id));
 }
 
 /*
  * The engine looks for an ID, a name, and the beginning of an ID. PARENT/ALIAS is what a link calls a
  * container, headgate's perhaps.
  */
-bool own_is_container(const struct own *own, struct span word)
+enum own_verdict own_is(const struct own *own, enum own_kind kind, struct span word)
 {
 	if (!own || !own->name)
-		return false;
+		return OWN_NOT;
 	while (word.len && word.ptr[0] == '/')
 		word = span_skip(word, 1);
 	if (word.len == 0)
-		return false;
-	if (own_is_named(own, word) || memchr(word.ptr, '/', word.len) || (!own->is_sure && is_hex(word)))
-		return true;
-	for (size_t i = 0; i < OWN_IDS; i++) {
-		struct span id = span_of(own->ids[i]);
-
-		if (id.len && (word.len < id.len ? span_starts(id, word) : span_starts(word, id)))
-			return true;
-	}
-	return false;
+		return OWN_NOT;
+	if (own_is_named(own, word) ||
+	    (kind == OWN_CONTAINER && (memchr(word.ptr, '/', word.len) || is_beginning(word, own->host_id))))
+		return OWN_IT_IS;
+	if (!own->ids || !own->ids->is_known[kind])
+		return could_be_id(kind, word) ? OWN_PERHAPS : OWN_NOT;
+	for (size_t i = 0; i < own->ids->count; i++)
+		if (own->ids->ids[i].kind == kind && is_beginning(word, own->ids->ids[i].id))
+			return OWN_IT_IS;
+	return OWN_NOT;
 }
 
 bool own_is_named(const struct own *own, struct span word)
@@ -91,31 +125,14 @@ bool own_is_named(const struct own *own, struct span word)
 	return word.len == name.len || strchr("-_.", word.ptr[name.len]);
 }
 
-/* IDs of the swarm are small letters and digits: what has another character is a name and nothing else. */
-static bool could_be_service_id(struct span word)
-{
-	for (size_t i = 0; i < word.len; i++)
-		if (!strchr("0123456789abcdefghijklmnopqrstuvwxyz", word.ptr[i]) || word.ptr[i] == '\0')
-			return false;
-	return word.len > 0 && word.len <= OWN_SERVICE_ID_CHARS;
-}
-
-/* As a container: an ID, a name, and the beginning of an ID. */
-static bool is_service(const struct own *own, struct span word)
-{
-	if (!own || own_is_named(own, word))
-		return own != NULL;
-	if (!could_be_service_id(word))
-		return false;
-	for (size_t i = 0; i < OWN_SERVICES; i++)
-		if (span_starts(span_of(own->services.ids[i]), word))
-			return true;
-	return !own->services.is_sure;
-}
-
 static bool is_escaped(struct span text)
 {
 	return text.len && (memchr(text.ptr, '%', text.len) || memchr(text.ptr, '+', text.len));
+}
+
+static bool is_container(const struct own *own, struct span value)
+{
+	return own_is(own, OWN_CONTAINER, value) != OWN_NOT;
 }
 
 /* A container that is given the name of the one before would be taken for it by the next deployment. */
@@ -171,26 +188,39 @@ static bool is_alias(struct span path)
 	return true;
 }
 
-bool own_is_meant(const struct own *own, struct span path, struct span query)
+static enum own_verdict yes(bool is_own)
 {
-	static const char *const named[] = {"volumes", "secrets", "configs"};
-	struct span kind, word;
+	return is_own ? OWN_IT_IS : OWN_NOT;
+}
+
+enum own_verdict own_is_meant(const struct own *own, struct span path, struct span query)
+{
+	static const char *const kinds[] = {
+	    [OWN_CONTAINER] = "containers", [OWN_SERVICE] = "services", [OWN_TASK] = "tasks",
+	    [OWN_SECRET] = "secrets",	    [OWN_CONFIG] = "configs",
+	};
+	struct span first, word;
 
 	if (!own || !own->name)
-		return false;
+		return OWN_NOT;
 	path = route_strip_version(path);
 	const struct span whole = path;
-	kind = take_segment(&path);
+	first = take_segment(&path);
 	word = take_segment(&path);
-	if (span_eq(kind, SPAN("containers")))
-		return own_is_container(own, word) || (path.len && is_alias(whole)) ||
-		       (makes_a_name(word, path) && query_means(own, query, SPAN("name"), is_taken));
-	if (span_eq(kind, SPAN("commit")))
-		return query_means(own, query, SPAN("container"), own_is_container);
-	if (span_eq(kind, SPAN("services")))
-		return !span_eq(word, SPAN("create")) && is_service(own, word);
-	for (size_t i = 0; i < ARRAY_SIZE(named); i++)
-		if (span_eq(kind, span_of(named[i])))
-			return own_is_named(own, word);
-	return false;
+	if (span_eq(first, SPAN("volumes")))
+		return yes(own_is_named(own, word));
+	if (span_eq(first, SPAN("commit")))
+		return yes(query_means(own, query, SPAN("container"), is_container));
+	if (span_eq(first, SPAN("containers")) &&
+	    ((path.len && is_alias(whole)) ||
+	     (makes_a_name(word, path) && query_means(own, query, SPAN("name"), is_taken))))
+		return OWN_IT_IS;
+	for (size_t kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
+		if (!span_eq(first, span_of(kinds[kind])))
+			continue;
+		enum own_verdict verdict = own_is(own, (enum own_kind)kind, word);
+		/* POST /services/create names none; what it makes is judged by its body. */
+		return verdict == OWN_PERHAPS && span_eq(word, SPAN("create")) ? OWN_NOT : verdict;
+	}
+	return OWN_NOT;
 }

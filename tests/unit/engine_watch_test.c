@@ -17,11 +17,12 @@ static struct engine engine;
 static struct engine_watch *watch;
 
 /* What is answered to one question after the other; then it is gone. */
-#define QUESTIONS_MAX ((size_t)5)
+#define QUESTIONS_MAX ((size_t)7)
 static const char *answers[QUESTIONS_MAX];
 static size_t answers_count = 2;
 static char requests[QUESTIONS_MAX][512];
-static const char *container; /* headgate's own */
+static struct own own; /* headgate's name */
+static struct engine_ids known;
 static int listener;
 
 static void *serve(void *arg)
@@ -54,7 +55,7 @@ static struct engine_ids ids_of(const char *first, const char *second)
 	snprintf(url, sizeof(url), "unix://%s", path);
 	cr_assert_eq(config_address_parse(&config.engine, url, false, &reason), 0);
 	cr_assert_eq(engine_init(&engine, &config, error, sizeof(error)), 0, "%s", error);
-	cr_assert_eq(engine_watch_new(&watch, container), 0);
+	cr_assert_eq(engine_watch_new(&watch, &own), 0);
 	answers[0] = first;
 	answers[1] = second;
 	memset(requests, 0, sizeof(requests));
@@ -131,50 +132,68 @@ Test(engine_watch, nobody_knows_nothing)
 	engine_watch_free(NULL);
 }
 
-/* headgate's own container, and the one before, which may not be there; any other answer says nothing. */
-static struct engine_ids own_ids_with(const char *own, const char *before, const char *services)
+#define SERVICE "5a0ycuoz9hlyw6r5ntuzxwhio"
+#define TASK	"0oam3mkj0ulq4tzu1yw0o8ldo"
+
+/* headgate's own: containers, services, secrets, configs, tasks. */
+static struct engine_ids own_ids_of(const char *containers, const char *services, const char *tasks)
 {
-	answers[4] = services;
-	answers[2] = own;
-	answers[3] = before;
-	answers_count = QUESTIONS_MAX;
-	container = "gate";
+	answers[2] = containers;
+	answers[3] = services;
+	answers[4] = answers[5] = OK_CLOSE "[]";
+	answers[6] = tasks;
+	answers_count = tasks ? QUESTIONS_MAX : QUESTIONS_MAX - 1;
+	own_init(&own, "gate", "manager1");
 	struct engine_ids ids = ids_of(OK_CLOSE "{}", OK_CLOSE "{}");
-	cr_assert_eq(strncmp(requests[2], "GET /containers/gate/json HTTP/1.0\r\n", 36), 0, "%s",
-		     requests[2]);
+	static const char *const targets[] = {"containers/json?all=1&filters=%7B%22name",
+					      "services?filters=", "secrets?filters=", "configs?filters="};
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+		cr_assert(strstr(requests[2 + i], targets[i]), "%s", requests[2 + i]);
+	known = ids;
+	own.ids = &known.own;
 	return ids;
 }
 
-static struct engine_ids own_ids_of(const char *own, const char *before)
-{
-	return own_ids_with(own, before, OK_CLOSE "[]");
-}
-
-#define NOT_FOUND "HTTP/1.0 404 Not Found\r\n\r\n{\"message\":\"No such container\"}"
+#define CONTAINERS OK_CLOSE "[{\"Id\":\"" LOCAL "\",\"Names\":[\"/gate\"]}]"
+#define SERVICES   OK_CLOSE "[{\"ID\":\"" SERVICE "\",\"Spec\":{\"Name\":\"gate_gate\"}}]"
+#define NO_MANAGER \
+	"HTTP/1.0 503 Service Unavailable\r\n\r\n{\"message\":\"This node is not a swarm manager.\"}"
 
 Test(engine_watch, own_containers)
 {
-	struct engine_ids ids = own_ids_of(OK_CLOSE "{\"Id\":\"" LOCAL "\"}", NOT_FOUND);
+	struct engine_ids ids = own_ids_of(CONTAINERS, OK_CLOSE "[]", NULL);
 
-	cr_assert(ids.own_is_known);
-	cr_assert_str_eq(ids.own, LOCAL);
-	cr_assert_str_eq(ids.own_before, "");
-	cr_assert_eq(strncmp(requests[3], "GET /containers/gate-before/json HTTP/1.0\r\n", 43), 0, "%s",
-		     requests[3]);
+	for (size_t kind = 0; kind < OWN_KINDS; kind++)
+		cr_assert(ids.own.is_known[kind], "%zu", kind);
+	cr_assert_eq(ids.own.count, 1);
+	cr_assert_str_eq(ids.own.ids[0].id, LOCAL);
+	cr_assert(strstr(requests[2], "%7B%22name%22%3A%7B%22gate%22%3Atrue%7D%7D HTTP/1.0\r\n"), "%s",
+		  requests[2]);
 }
 
-Test(engine_watch, own_container_before)
+Test(engine_watch, own_services_and_their_tasks)
 {
-	struct engine_ids ids = own_ids_of(NOT_FOUND, OK_CLOSE "{\"Id\":\"" LOCAL "\"}");
+	struct engine_ids ids = own_ids_of(OK_CLOSE "[]", SERVICES, OK_CLOSE "[{\"ID\":\"" TASK "\"}]");
 
-	cr_assert(ids.own_is_known);
-	cr_assert_str_eq(ids.own_before, LOCAL);
+	cr_assert(strstr(requests[6], "GET /tasks?filters=%7B%22service%22%3A%7B%22" SERVICE
+				      "%22%3Atrue%7D%7D HTTP/1.0\r\n"),
+		  "%s", requests[6]);
+	cr_assert_eq(ids.own.count, 2);
+	cr_assert_eq(own_is(&own, OWN_SERVICE, SPAN(SERVICE)), OWN_IT_IS);
+	cr_assert_eq(own_is(&own, OWN_TASK, SPAN(TASK)), OWN_IT_IS);
 }
 
-Test(engine_watch, own_container_of_an_engine_in_trouble)
+/* What is not said stays unknown: nothing that could be an ID is let through. */
+Test(engine_watch, own_of_an_engine_in_trouble)
 {
-	cr_assert_not(
-	    own_ids_of(OK_CLOSE "{\"Id\":\"" LOCAL "\"}", "HTTP/1.0 500 Oh\r\n\r\n{}").own_is_known);
+	(void)own_ids_of("HTTP/1.0 500 Oh\r\n\r\n{}", NO_MANAGER, NULL);
+	cr_assert_eq(own_is(&own, OWN_CONTAINER, SPAN("0")), OWN_PERHAPS);
+	cr_assert_eq(own_is(&own, OWN_SERVICE, SPAN("web")), OWN_PERHAPS);
+	cr_assert_eq(own_is(&own, OWN_TASK, SPAN("web")), OWN_PERHAPS);
+	cr_assert_eq(own_is(&own, OWN_SECRET, SPAN("web")), OWN_NOT);
+	(void)own_ids_of(OK_CLOSE "[{\"Names\":[\"/gate\"]}]", SERVICES, "HTTP/1.0 200 OK\r\n\r\n[");
+	cr_assert_eq(own_is(&own, OWN_CONTAINER, SPAN("0")), OWN_PERHAPS);
+	cr_assert_eq(own_is(&own, OWN_TASK, SPAN("web")), OWN_PERHAPS);
 }
 
 #define SERVICE_OF(id, name) "{\"ID\":\"" id "\",\"Spec\":{\"Name\":\"" name "\"}}"
@@ -182,31 +201,49 @@ Test(engine_watch, own_container_of_an_engine_in_trouble)
 /* The filter is for a name's beginning, so others come, too. */
 Test(engine_watch, own_services)
 {
-	struct engine_ids ids =
-	    own_ids_with(NOT_FOUND, NOT_FOUND,
-			 OK_CLOSE "[" SERVICE_OF("aaa", "gates") "," SERVICE_OF(SWARM, "gate_gate") "]");
+	struct engine_ids ids = own_ids_of(
+	    OK_CLOSE "[]", OK_CLOSE "[" SERVICE_OF("aaa", "gates") "," SERVICE_OF(SWARM, "gate_gate") "]",
+	    OK_CLOSE "[]");
 
-	cr_assert_eq(strncmp(requests[4],
-			     "GET /services?filters=%7B%22name%22%3A%5B%22gate%22%5D%7D HTTP/1.0\r\n", 68),
-		     0, "%s", requests[4]);
-	cr_assert(ids.own_services.is_sure);
-	cr_assert_str_eq(ids.own_services.ids[0], SWARM);
-	cr_assert_str_eq(ids.own_services.ids[1], "");
+	cr_assert(strstr(requests[3],
+			 "GET /services?filters=%7B%22name%22%3A%7B%22gate%22%3Atrue%7D%7D HTTP/1.0\r\n"),
+		  "%s", requests[3]);
+	cr_assert(ids.own.is_known[OWN_SERVICE]);
+	cr_assert_eq(ids.own.count, 1);
+	cr_assert_eq(ids.own.ids[0].kind, OWN_SERVICE);
+	cr_assert_str_eq(ids.own.ids[0].id, SWARM);
 }
 
+/* Nor are their tasks known then, and nobody asks for them. */
 Test(engine_watch, own_services_that_are_not_known)
 {
-#define GATE SERVICE_OF("abc", "gate")
 	static const char *const bad[] = {
-	    "HTTP/1.0 503 Unavailable\r\n\r\n{\"message\":\"This node is not a swarm manager.\"}",
+	    NO_MANAGER,
 	    OK_CLOSE "{}",
 	    OK_CLOSE "[{}]",
+	    OK_CLOSE "[{\"ID\":\"abc\",\"Spec\":{}}]",
 	    OK_CLOSE "[" SERVICE_OF("", "gate") "]",
 	    OK_CLOSE "[" SERVICE_OF(SWARM "0", "gate") "]",
-	    OK_CLOSE "[" GATE "," GATE "," GATE "," GATE "," GATE "," GATE "," GATE "," GATE "," GATE "]",
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		cr_assert_not(own_ids_with(NOT_FOUND, NOT_FOUND, bad[i]).own_services.is_sure, "%s", bad[i]);
-	cr_assert(own_ids_of(NOT_FOUND, NOT_FOUND).own_services.is_sure);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct engine_ids ids = own_ids_of(OK_CLOSE "[]", bad[i], NULL);
+
+		cr_assert_not(ids.own.is_known[OWN_SERVICE], "%s", bad[i]);
+		cr_assert_not(ids.own.is_known[OWN_TASK], "%s", bad[i]);
+		cr_assert(ids.own.is_known[OWN_CONTAINER], "%s", bad[i]);
+	}
+	cr_assert(own_ids_of(OK_CLOSE "[]", OK_CLOSE "[]", NULL).own.is_known[OWN_SERVICE]);
+}
+
+/* As many as there is room for, and one more. */
+Test(engine_watch, own_services_are_too_many)
+{
+	static char text[32768];
+	size_t used = strlcpy(text, OK_CLOSE "[" SERVICE_OF("abc", "gate"), sizeof(text));
+
+	for (size_t i = 0; i < OWN_IDS_MAX; i++)
+		used += strlcpy(text + used, "," SERVICE_OF("abc", "gate"), sizeof(text) - used);
+	cr_assert_lt(strlcpy(text + used, "]", sizeof(text) - used), sizeof(text) - used);
+	cr_assert_not(own_ids_of(OK_CLOSE "[]", text, NULL).own.is_known[OWN_SERVICE]);
 }

@@ -452,18 +452,127 @@ Test(inspect, own_container)
 	    {CREATE, HOST("\"Links\":[\"/web/alias:x\"]"), -EACCES},
 	    {"network-connect", "{\"Container\":\"web\",\"EndpointConfig\":{\"Aliases\":[\"x\"]}}", 0},
 	    {"network-connect", "{\"Container\":\"web\",\"Other\":1}", -EACCES},
+	    {"volume-create", "{\"Name\":\"gate\"}", -EACCES},
+	    {"volume-create", "{\"Name\":\"gates\"}", 0},
 	};
+	struct own_ids ids = {.is_known = {true}};
 	struct own own;
 	struct inspect_limits limits = {.own = &own};
 	char reason[INSPECT_REASON_BYTES];
 
 	own_init(&own, "gate", "0123456789ab");
+	own.ids = &ids;
 	own.ports[0] = 443;
 	own.ports[OWN_PORTS - 1] = 2376;
-	own_learn(&own, "", "");
 	for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
 		cr_expect_eq(inspect_bytes(&limits, asked[i].route, "", span_of(asked[i].body), reason),
 			     asked[i].result, "%s: %s", asked[i].body, reason);
+}
+
+#define SPEC(text)	 "{\"Name\":\"web\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"," text "}}}"
+#define SECRET(id, name) SPEC("\"Secrets\":[{\"SecretID\":\"" id "\",\"SecretName\":\"" name "\"}]")
+#define CONFIG(id, name) SPEC("\"Configs\":[{\"ConfigID\":\"" id "\",\"ConfigName\":\"" name "\"}]")
+
+/* headgate's own secrets: no role may give them to a service, by whatever name, or make one that is called
+ * so. */
+Test(inspect, own_secrets)
+{
+	static const struct {
+		const char *body;
+		int result;
+	} services[] = {
+	    {SECRET("abc1", "db"), 0},
+	    {CONFIG("abc1", "db"), 0},
+	    {SECRET("abc1", "gate_key"), -EACCES},
+	    {SECRET("abc1", "GATE-x"), -EACCES},
+	    {SECRET("own1", "db"), -EACCES},
+	    {SECRET("abc1", ""), -EACCES},
+	    {SECRET("own2", "db"), 0},
+	    {CONFIG("own2", "db"), -EACCES},
+	    {CONFIG("abc1", "gate.conf"), -EACCES},
+	    {SPEC("\"Secrets\":[{\"SecretID\":\"abc1\"}]"), -EACCES},
+	    {SPEC("\"secrets\":[{\"secretname\":\"gate\"}]"), -EACCES},
+	    {SPEC("\"Secrets\":[{\"SecretID\":\"a\",\"SecretName\":\"b\"},{\"SecretName\":\"gate\"}]"),
+	     -EACCES},
+	    {SPEC("\"Secrets\":[{\"SecretID\":7,\"SecretName\":\"db\"}]"), -EBADMSG},
+	    {SPEC("\"Secrets\":[{\"SecretID\":\"a\",\"SecretName\":\"db\",\"Other\":\"gate\"}]"), -EACCES},
+	    {SPEC("\"Secrets\":[\"gate\"]"), -EBADMSG},
+	    {SPEC("\"Secrets\":{\"SecretName\":\"gate\"}"), -EBADMSG},
+	    {SPEC("\"Secrets\":null,\"Configs\":[]"), 0},
+	    {"{\"Name\":\"gate_more\",\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"}}}", -EACCES},
+	};
+	struct own_ids ids = {.is_known = {[OWN_SECRET] = true}};
+	struct own own = {.name = "gate", .ids = &ids};
+	struct inspect_limits limits = {.own = &own};
+	char reason[INSPECT_REASON_BYTES];
+
+	cr_assert(own_ids_add(&ids, OWN_SECRET, SPAN("own1")));
+	cr_assert(own_ids_add(&ids, OWN_CONFIG, SPAN("own2")));
+	own_ids_clear(&ids, OWN_SERVICE);
+	ids.is_known[OWN_CONFIG] = true;
+	for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
+		static const char *const routes[] = {"service-create", "service-update"};
+
+		for (size_t r = 0; r < ARRAY_SIZE(routes); r++)
+			cr_expect_eq(inspect_bytes(&limits, routes[r], "", span_of(services[i].body), reason),
+				     services[i].result, "%s: %s", services[i].body, reason);
+	}
+	/* Without headgate in a container there is nothing of its own, and the swarm judges. */
+	cr_expect_eq(inspect_bytes(&limits_none, "service-create", "", SPAN(SECRET("", "gate_key")), reason),
+		     0);
+	/* The engine has said nothing yet: names decide, which the swarm compares with the IDs. */
+	own.ids = NULL;
+	cr_expect_eq(inspect_bytes(&limits, "service-create", "", SPAN(SECRET("own1", "db")), reason), 0);
+	cr_expect_eq(inspect_bytes(&limits, "service-create", "", SPAN(SECRET("own1", "gate_x")), reason),
+		     -EACCES);
+	cr_expect_eq(inspect_bytes(&limits, "secret-create", "",
+				   SPAN("{\"Name\":\"gate_key\",\"Data\":\"eA==\"}"), reason),
+		     -EACCES);
+	cr_expect_eq(inspect_bytes(&limits, "secret-create", "",
+				   SPAN("{\"Name\":\"db\",\"Labels\":{\"a\":\"b\"},\"Data\":\"eA==\","
+					"\"Driver\":null,\"Templating\":{\"Name\":\"golang\"}}"),
+				   reason),
+		     0, "%s", reason);
+	cr_expect_eq(inspect_bytes(&limits, "secret-create", "",
+				   SPAN("{\"Name\":\"db\",\"Driver\":{\"Name\":\"plugin\"}}"), reason),
+		     -EACCES);
+}
+
+/* The engine's lists. */
+Test(inspect, own_ids)
+{
+	static const char services[] = "[{\"ID\":\"a1\",\"Spec\":{\"Name\":\"gate_gate\"}},"
+				       "{\"ID\":\"b2\",\"Spec\":{\"Name\":\"gates\"}},"
+				       "{\"ID\":\"c3\",\"Spec\":{\"Name\":\"gate\"}}]";
+	static const char containers[] = "[{\"Id\":\"0a\",\"Names\":[\"/x/y\",\"/gate-before\"]},"
+					 "{\"Id\":\"0b\",\"Names\":[\"/web\"]},"
+					 "{\"Id\":\"0c\",\"Names\":[\"/gate_gate.abc\"]}]";
+	static const char *const bad[] = {
+	    "",
+	    "{}",
+	    "[7]",
+	    "{\"message\":\"no swarm\"}",
+	    "[{\"ID\":\"A\",\"Spec\":{\"Name\":\"gate\"}}]",
+	    "[{\"Spec\":{\"Name\":\"gate\"}}]",
+	    "[{\"ID\":\"a\",\"Spec\":{\"Name\":\"gate\"}}",
+	};
+	struct own own = {.name = "gate"};
+	struct own_ids ids = {0};
+
+	cr_assert(inspect_own_ids(SPAN(services), &own, OWN_SERVICE, &ids));
+	cr_assert_eq(ids.count, 2);
+	cr_assert_str_eq(ids.ids[0].id, "a1");
+	cr_assert_str_eq(ids.ids[1].id, "c3");
+	cr_assert(inspect_own_ids(SPAN(containers), &own, OWN_CONTAINER, &ids));
+	cr_assert_eq(ids.count, 4);
+	cr_assert_str_eq(ids.ids[2].id, "0a");
+	cr_assert_str_eq(ids.ids[3].id, "0c");
+	cr_assert_eq(ids.ids[3].kind, OWN_CONTAINER);
+	cr_assert(inspect_own_ids(SPAN("[{\"ID\":\"t1\",\"ServiceID\":\"a1\"}]"), &own, OWN_TASK, &ids));
+	cr_assert_str_eq(ids.ids[4].id, "t1");
+	cr_assert(inspect_own_ids(SPAN("[]"), &own, OWN_SECRET, &ids));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		cr_assert_not(inspect_own_ids(span_of(bad[i]), &own, OWN_SERVICE, &ids), "%s", bad[i]);
 }
 
 Test(inspect, table)
