@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
-# container/: the image out of the Dockerfile, deploy.sh and the stack, with a real engine. What the Dockerfile's build
-# stage would make comes from tests/support/musl, and `alpine` is a root of busybox: there is no registry here.
+# container/: the image out of the Dockerfile, deploy.sh and the stack, with a real engine. No registry of Alpine's can be
+# reached here: `alpine` and its packages are those of tests/support/alpine. One test runs the whole Dockerfile; the
+# others, to save time, have what its build stage would make from tests/support/musl.
 
 # shellcheck disable=SC2034,SC2154,SC2153 # variables that common.bash reads or sets
 # shellcheck disable=SC2016,SC2030,SC2031 # scripts for the containers; each test is a subshell
@@ -20,28 +21,40 @@ test_setup() {
 }
 
 test_teardown() {
+	if [ -n "${ENGINE_BEFORE:-}" ]; then
+		"$ENGINE" stop "$ENGINE_DIR" || true
+		ENGINE_DIR=$ENGINE_BEFORE
+	fi
 	direct rm -f -v "$GATE" "$GATE-before" >/dev/null 2>&1 || true
 	direct volume rm "$GATE" >/dev/null 2>&1 || true
 }
 
-make_image_of_headgate() {
-	local applet busybox
-	busybox=$("$ENGINE" cli "$SUITE" | sed 's,/host/docker$,,')/usr/bin/busybox
-	"$TOP/tests/support/musl"
-	mkdir -p alpine/{bin,sbin,tmp,etc,var,usr/local/sbin} context/out/usr/local/sbin
-	strip -o context/out/usr/local/sbin/headgate "$TOP/build/musl/bin/headgate"
-	cp "$busybox" alpine/bin/busybox
-	for applet in $("$busybox" --list); do
-		[ -e "alpine/bin/$applet" ] || ln -s busybox "alpine/bin/$applet"
-	done
-	printf '#!/bin/sh\n[ "$1" = add ]\n' >alpine/sbin/apk
-	chmod 755 alpine/sbin/apk
-	echo root:x:0:0:root:/:/bin/sh >alpine/etc/passwd
-	echo root:x:0: >alpine/etc/group
+# import_alpine ENGINE_SUITE [URL_OF_PACKAGES]
+import_alpine() {
+	rm -rf alpine
+	"$TOP/tests/support/alpine" root "$("$ENGINE" cli "$1" | sed 's,/host/docker$,,')/usr/bin/busybox" alpine "${@:2}"
 	tar -C alpine -c . | direct import \
 		--change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - alpine:3.22 >/dev/null
+}
+
+make_image_of_headgate() {
+	"$TOP/tests/support/musl"
+	mkdir -p context/out/usr/local/sbin
+	strip -o context/out/usr/local/sbin/headgate "$TOP/build/musl/bin/headgate"
+	import_alpine "$SUITE"
 	(cd "$TOP" && docker buildx build -f container/Dockerfile --build-arg VERSION=test \
 		--build-context "build=$WORK/context" -t headgate:latest .) >built 2>&1 || fail "$(cat built)"
+}
+
+# From here on everything is about an engine of the test's own, from Debian sid.
+use_newest_engine() {
+	ENGINE_BEFORE=$ENGINE_DIR ENGINE_DIR=$WORK/e DIRECT_CONFIG=$WORK/config
+	"$ENGINE" start sid "$ENGINE_DIR" 2>start.err || fail "$(cat start.err)"
+	DOCKER=$("$ENGINE" cli sid)
+	docker_config "$DIRECT_CONFIG"
+	export DOCKER_CONFIG=$DIRECT_CONFIG
+	docker_programs "$WORK"
+	"$ENGINE" exec "$ENGINE_DIR" busybox ln -sf /run/engine/docker.sock /run/docker.sock
 }
 
 # deploy [ARGUMENTS]: out, err, rc. SHELL_OF: another shell.
@@ -126,6 +139,47 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 	is "$(inside curl -sS -o /dev/null -w '%{http_code}' --max-time 20 -k -H "token: $(secret)" "https://127.0.0.1:$P/metrics")" 200
 	deployed --seccomp default
 	has "$(direct logs "$GATE" 2>&1)" 'listening on .* events by epoll,'
+	is "$(ping "$(secret)")" 200
+}
+
+# Each leg has its half: the build takes a while.
+@test "container: Docker 28.5: the Dockerfile as it stands, checked and built; io_uring by our profile, epoll by Docker's" {
+	direct save -o image.tar headgate:latest
+	use_newest_engine
+	echo "# $(direct version -f '{{.Server.Version}}')"
+	if [ "$EVENT" = epoll ]; then
+		direct load -q -i image.tar
+		deployed --seccomp default
+		has "$(direct logs "$GATE" 2>&1)" 'listening on .* events by epoll,'
+		is "$(ping "$(secret)")" 200
+		return
+	fi
+	gateway=$(direct network inspect bridge -f '{{(index .IPAM.Config 0).Gateway}}')
+	inside python3 -m http.server --bind "$gateway" --directory "$("$TOP/tests/support/alpine" packages)" 8000 >http.out 2>&1 3>&- 4>&- &
+	BACKGROUND+=($!)
+	within 5 inside bash -c "exec 3<>/dev/tcp/$gateway/8000"
+	import_alpine sid "http://$gateway:8000"
+	# A check that finds something, a package that Alpine does not have: what these say of ours is worth something.
+	printf 'FROM alpine:3.22\nCMD echo\n' >Dockerfile.bad
+	fails docker build --check -f Dockerfile.bad . >checked 2>&1
+	has "$(cat checked)" JSONArgsRecommended
+	printf 'FROM alpine:3.22\nRUN apk add --no-cache no-such\n' >Dockerfile.bad
+	fails docker build -f Dockerfile.bad . >built 2>&1
+	has "$(cat built)" 'no-such \(no such package\)'
+	docker build --check -f "$TOP/container/Dockerfile" "$TOP" >checked 2>&1 || fail "$(cat checked)"
+	has "$(cat checked)" 'Check complete, no warnings found\.'
+	docker build --progress plain -f "$TOP/container/Dockerfile" --build-arg VERSION=test -t headgate:latest "$TOP" >built 2>&1 ||
+		fail "$(grep -v ' CC ' built)"
+	# The shared libraries of what it was linked with.
+	is "$(direct run --rm --entrypoint cat headgate:latest /lib/apk/db/installed | sort | tr '\n' ' ')" \
+		'P:jansson P:libbsd P:libcrypto3 P:libssl3 P:liburing '
+	is "$(direct run --rm --read-only --cap-drop ALL headgate:latest --version)" 'headgate test'
+	is "$(direct image inspect -f '{{.Config.User}} {{.Config.Healthcheck.Test}} {{.Config.StopSignal}}' headgate:latest)" \
+		'2376:2376 [CMD headgate health] SIGTERM'
+	is "$(direct image inspect -f '{{range $k, $v := .Config.Labels}}{{$k}} {{end}}' headgate:latest)" \
+		'org.opencontainers.image.description org.opencontainers.image.licenses org.opencontainers.image.title org.opencontainers.image.version '
+	deployed
+	has "$(direct logs "$GATE" 2>&1)" 'listening on .* events by uring,'
 	is "$(ping "$(secret)")" 200
 }
 
