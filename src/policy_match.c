@@ -114,7 +114,7 @@ static const char *pattern_problem(struct span text, const struct policy_cut *cu
 static struct policy_segment segment_of(struct span text)
 {
 	struct policy_segment segment = {.text = text, .has_star = has_star(text)};
-	const char ones[sizeof(segment.mask)] = {-1, -1, -1, -1, -1, -1, -1, -1};
+	static const char ones[] = "\xff\xff\xff\xff\xff\xff\xff\xff"; /* char has a sign or none */
 	struct span plain = text;
 
 	if (segment.has_star)
