@@ -5,6 +5,10 @@
 # shellcheck disable=SC2030,SC2031 # each test is a subshell
 load common
 
+test_teardown() {
+	for e in "$WORK/e" "$WORK/f"; do "$ENGINE" stop "$e" || true; done
+}
+
 health() {
 	rc=0
 	timeout 20 "$HEADGATE_BIN" health "$@" >out 2>err </dev/null || rc=$?
@@ -50,4 +54,37 @@ d = s.accept()[0]; s.accept()' "$WORK/other.sock" 3>&- 4>&- &
 	has "$(cat err)" '^headgate health: --admin is needed'
 	health --admin nonsense
 	is "$rc" 2
+}
+
+# on E COMMAND: the docker CLI with that engine.
+on() { DOCKER_CONFIG=$DIRECT_CONFIG timeout 60 "$DOCKER" -H "unix://$WORK/$1/docker.sock" "${@:2}"; }
+ready() { health --ready --admin "unix://$WORK/admin.sock" && [ "$rc" = 0 ]; }
+not_ready() { health --ready --admin "unix://$WORK/admin.sock" && [ "$rc" = 1 ]; }
+
+@test "health: a manager that is demoted, or cut off from the others, is not ready" {
+	local e pids=()
+	for e in e f; do
+		"$ENGINE" start "$SUITE" "$WORK/$e" --bridge=none --iptables=false
+		pids+=("$(cut -d' ' -f1 "$WORK/$e/pid")")
+	done
+	ip link add hg0 netns "${pids[0]}" type veth peer name hg0 netns "${pids[1]}"
+	for e in 0 1; do
+		nsenter --target "${pids[e]}" --net ip address add "10.99.0.$((e + 1))/24" dev hg0
+		nsenter --target "${pids[e]}" --net ip link set hg0 up
+	done
+	serve --state "$WORK/state" --engine "unix://$WORK/f/docker.sock" --admin "unix://$WORK/admin.sock"
+	ready || fail "in no swarm: $(cat err)"
+	on e swarm init --advertise-addr 10.99.0.1 >/dev/null
+	on f swarm join --token "$(on e swarm join-token -q manager)" --advertise-addr 10.99.0.2 10.99.0.1:2377 >/dev/null
+	node=$(on f info -f '{{.Swarm.NodeID}}')
+	within 30 ready || fail "$(cat err)"
+	# Without the other one it has no majority, and so no leader.
+	nsenter --target "${pids[1]}" --net ip link set hg0 down
+	within 60 not_ready
+	nsenter --target "${pids[1]}" --net ip link set hg0 up
+	within 60 ready || fail "$(cat err)"
+	on e node demote "$node" >/dev/null
+	within 30 not_ready
+	has "$(cat err)" 'in a swarm \(active\), and no manager of it that reaches its leader'
+	is "$(on f version -f '{{.Server.Version}}')" "$(on e version -f '{{.Server.Version}}')"
 }
