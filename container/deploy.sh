@@ -11,7 +11,7 @@ set -u
 
 name=manager-docker-api
 command='' port=443 bind='' token_file='' image=headgate:latest seccomp='' print_token=yes rotate='' sealed=''
-engine='' cert_dir='' standalone='' sans='' wait_s=60 all='' state="${XDG_CONFIG_HOME:-${HOME:-/root}/.config}/headgate"
+engine='' cert_dir='' standalone='' sans='' wait_s=60 all='' memory=1g cpus=0 state="${XDG_CONFIG_HOME:-${HOME:-/root}/.config}/headgate"
 
 usage() {
 	cat <<-'USAGE'
@@ -33,6 +33,8 @@ usage() {
 		  --engine-cert-dir DIR  ca.pem, cert.pem and key.pem for it
 		  --seccomp FILE         seccomp.json beside this script; `default`: Docker's
 		  --standalone           this engine need not be a swarm manager
+		  --memory SIZE          what it may use at most (default: 1g; 0: all)
+		  --cpus NUMBER          how much it may compute at most (default: 0, all)
 		  --wait SECONDS         for the new one to be ready (default: 60)
 		  --state DIR            swarm: for CA and keys (~/.config/headgate)
 	USAGE
@@ -71,6 +73,8 @@ read_arguments() {
 		--print-token) print_token=$value ;;
 		--engine) engine=$value ;;
 		--engine-cert-dir) cert_dir=$value ;;
+		--memory) memory=$value ;;
+		--cpus) cpus=$value ;;
 		--wait) wait_s=$value ;;
 		--state) state=$value ;;
 		*) die_usage "unknown option '$option'" ;;
@@ -79,6 +83,8 @@ read_arguments() {
 	case $port in '' | *[!0-9]*) die_usage "--port: '$port' is no number" ;; esac
 	if [ "$port" -lt 1 ] || [ "$port" -gt 65535 ]; then die_usage "--port: '$port' is not from 1 to 65535"; fi
 	case $wait_s in '' | *[!0-9]*) die_usage "--wait: '$wait_s' is no number of seconds" ;; esac
+	case $memory in *[!0-9bkmgBKMG]* | [!0-9]*) die_usage "--memory: '$memory' is not like 512m or 1g" ;; esac
+	case $cpus in *[!0-9.]* | *.*.*) die_usage "--cpus: '$cpus' is no number" ;; esac
 	case $print_token in yes | no) ;; *) die_usage "--print-token: yes or no" ;; esac
 	case $engine in '' | tls://* | tcp://*) ;; *) die_usage "--engine: '$engine' is not tls://HOST:PORT" ;; esac
 	case $engine$cert_dir in tls://*) [ -n "$cert_dir" ] || die_usage "--engine tls:// needs --engine-cert-dir" ;; esac
@@ -241,7 +247,7 @@ remove_old_certificates() {
 start_container() {
 	set -- --detach --name "$name" --read-only --cap-drop ALL --security-opt no-new-privileges \
 		--mount "type=volume,src=$name,dst=/var/lib/headgate" \
-		--publish "${bind:+$bind:}$port:2376" --stop-timeout 40 \
+		--publish "${bind:+$bind:}$port:2376" --stop-timeout 40 --memory "$memory" --cpus "$cpus" --pids-limit 512 \
 		--label "headgate.image=$image_name" --env NODE_TYPE=manager --env "HEADGATE_SAN=$names" --env "HEADGATE_CONTAINER=$name" \
 		--env "HEADGATE_CONTAINER_PORT=$port"
 	if [ -n "$engine" ]; then
@@ -472,8 +478,8 @@ do_swarm() {
 	HEADGATE_TOKENS=$(secret_of tokens tokens) || exit 1
 	# As the other managers can get it.
 	HEADGATE_IMAGE=$(docker image inspect --format '{{with .RepoDigests}}{{index . 0}}{{end}}' "$image")
-	HEADGATE_IMAGE=${HEADGATE_IMAGE:-$image} HEADGATE_PORT=$port
-	export GROUP HEADGATE_CERT HEADGATE_KEY HEADGATE_TOKENS HEADGATE_IMAGE HEADGATE_PORT
+	HEADGATE_IMAGE=${HEADGATE_IMAGE:-$image} HEADGATE_PORT=$port HEADGATE_MEMORY=$memory HEADGATE_CPUS=$cpus
+	export GROUP HEADGATE_CERT HEADGATE_KEY HEADGATE_TOKENS HEADGATE_IMAGE HEADGATE_PORT HEADGATE_MEMORY HEADGATE_CPUS
 	say 'Deploying the stack headgate on all managers...'
 	docker stack deploy --resolve-image never -c "$(dirname "$0")/stack.yml" headgate >&2 ||
 		die "the stack could not be deployed"

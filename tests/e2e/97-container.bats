@@ -132,14 +132,16 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 	has "$(cat status)" '^Seccomp:.2$'
 	direct exec "$GATE" sh -c 'echo x >/etc/x' 2>err && fail "it could write"
 	has "$(cat err)" 'Read-only file system'
+	is "$(of_container '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}')" '1073741824 0 512'
 	# What the program never does is refused.
 	direct exec "$GATE" busybox unshare -U true 2>err && fail "namespaces can be made"
 	has "$(cat err)" 'Operation not permitted'
 	[ "$(direct image inspect -f '{{.Size}}' headgate:latest)" -lt 15000000 ]
 	is "$(inside curl -sS -o /dev/null -w '%{http_code}' --max-time 20 -k -H "token: $(secret)" "https://127.0.0.1:$P/metrics")" 200
-	deployed --seccomp default
+	deployed --seccomp default --memory 200m --cpus 0.5
 	has "$(direct logs "$GATE" 2>&1)" 'listening on .* events by epoll,'
 	is "$(ping "$(secret)")" 200
+	is "$(of_container '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}}')" '209715200 500000000'
 }
 
 # Each leg has its half: the build takes a while.
@@ -268,7 +270,7 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
 	deploy --port "$P"
 	is "$rc" 1
 	has "$(cat err)" '^deploy\.sh: the Docker Engine does not answer: '
-	for bad in '--port x' '--port 70000' '--nonsense 1' 'fly' '--port' '--print-token maybe'; do
+	for bad in '--port x' '--port 70000' '--nonsense 1' 'fly' '--port' '--print-token maybe' '--memory much' '--cpus 1.2.3'; do
 		# shellcheck disable=SC2086 # words
 		deploy $bad
 		is "$rc" 2
@@ -503,6 +505,8 @@ lesser_roles_and_the_stack() {
 	is "$rc" 0 || fail "$(cat out err)" "$(direct service ps --no-trunc headgate_gate 2>&1)"
 	token=$(secret)
 	docker_config cli "$token"
+	is "$(direct service inspect -f '{{with .Spec.TaskTemplate.Resources.Limits}}{{.MemoryBytes}} {{.NanoCPUs}} {{.Pids}}{{end}}' \
+		headgate_gate)" '1073741824 0 512'
 	cli() { DOCKER_CONFIG=$WORK/cli inside "$DOCKER" -H "tcp://localhost:$P" --tlsverify --tlscacert state/ca.pem "$@"; }
 	has "$(cli node ls)" 'Leader'
 	direct run -d --name "$N-d" "$IMAGE" sh -c 'for i in $(seq 60); do echo "line $i"; sleep 0.2; done' >/dev/null
