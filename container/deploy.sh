@@ -40,6 +40,9 @@ usage() {
 	USAGE
 }
 
+# macOS's tar would send its own attributes along.
+export COPYFILE_DISABLE=1
+
 say() { printf '%s\n' "$*"; }
 note() { printf '%s\n' "$*" >&2; }
 die() { printf 'deploy.sh: %s\n' "$*" >&2; exit 1; }

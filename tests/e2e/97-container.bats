@@ -88,6 +88,7 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 	is "$(sed -n 1,3p out)" "$(printf 'cleaning up old manager container\nDeploying new manager container...\nmanager container deployed')"
 	has "$(cat out)" '^\* Use the following Token to connect to your docker deployment:$'
 	is "$(awk 'length > 80' out err)" ""
+	[ -e /sys/module/tls ] || has "$(cat err)" "^note: the kernel's tls module is not loaded"
 	token=$(secret)
 	# The words it printed.
 	direct cp "$GATE:/var/lib/headgate/ca.pem" . 2>/dev/null
@@ -186,8 +187,18 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 }
 
 @test "container: again keeps the token, --rotate and --token-file do not; CA and shells" {
-	deployed
+	# The container of the system before: its token goes on.
+	old=$(openssl rand -hex 512)
+	DOCKER_API_TOKEN=$old direct run -d --name "$GATE" --restart=always -e DOCKER_API_TOKEN -e NODE_TYPE=manager -p "$P:2376" \
+		"$IMAGE" sleep 600 >/dev/null
+	deployed --bind 127.0.0.1
+	has "$(cat out)" "^$old$"
+	is "$(ping "$old")" 200
+	is "$(direct ps -aq --filter "name=$GATE" | wc -l)" 1
+	is "$(of_container '{{(index (index .NetworkSettings.Ports "2376/tcp") 0).HostIp}}')" 127.0.0.1
+	deployed --rotate
 	first=$(secret)
+	is "$(ping "$old")" 401
 	direct cp "$GATE:/var/lib/headgate/ca.pem" ca.first 2>/dev/null
 	SHELL_OF=bash deployed
 	is "$(secret)" "$first"
@@ -238,6 +249,10 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
 	deploy --standalone --port 29999
 	before
 	has "$(cat err)" 'port 29999 is in use on this host; stop what uses it, or give --port; the container before runs again$'
+	direct run -d --name "$N-d" -p 29998:80 "$IMAGE" sleep 60 >/dev/null
+	deploy --standalone --port 29998
+	before
+	has "$(cat err)" 'port 29998 is in use on this host; stop what uses it, or give --port; the container before runs again$'
 	# An image that is not there, and one that ends at once.
 	deploy --standalone --port "$P" --image headgate:nothing
 	before
@@ -264,6 +279,9 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
 	deploy --port "$P"
 	before
 	has "$(cat err)" "this engine is no swarm manager; run 'docker swarm init', or give --standalone$"
+	rc=0
+	env PATH=/nowhere "$(command -v dash)" "$TOP/container/deploy.sh" >out 2>err || rc=$?
+	is "$rc $(cat err)" '1 deploy.sh: there is no docker command; install the docker CLI'
 	printf '#!/bin/sh\nexec "%s" -H unix:///nowhere "$@"\n' "$DOCKER" >bin/docker.none
 	chmod 755 bin/docker.none
 	mv bin/docker bin/docker.real && cp bin/docker.none bin/docker
