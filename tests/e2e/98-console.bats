@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The SOAJS console's two private routes, in the shapes that its old proxy gave.
+# The SOAJS console: its calls, and its two private routes in the shapes that its old proxy gave.
 
 # shellcheck disable=SC2034,SC2154,SC2153 # variables that common.bash reads or sets
 # shellcheck disable=SC2030,SC2031 # each test is a subshell
@@ -68,4 +68,62 @@ assert float(busy["cpuPercent"]) > 1 + 4 * float(idle["cpuPercent"]), (busy, idl
 	serve --state state --engine unix:///nowhere
 	is "$(at /metrics)" '{"error":"Unable to list containers"}
 500'
+}
+
+# By address, so without SNI; nothing verified; paths without a version; `createNetwork` has its body in the query, too.
+@test "console: its calls, with the role soajs" {
+	[ "$(direct info -f '{{.Swarm.ControlAvailable}}')" = true ] || direct swarm init --advertise-addr 127.0.0.1 >/dev/null
+	"$HEADGATE_BIN" token create old --role soajs --state state >made 2>/dev/null
+	SECRET=$(<made)
+	opens() { [ "$(at /_ping | tail -n 1)" = 200 ]; }
+	within 5 opens
+	NODE_TLS_REJECT_UNAUTHORIZED=0 NODE_NO_WARNINGS=1 node - "$GATE_PORT" "$SECRET" "$N" "$IMAGE" >node.out 2>&1 <<-'E' || fail "$(cat node.out)"
+		const Docker = require('dockerode'), [port, token, name, image] = process.argv.slice(2);
+		const d = new Docker({ protocol: 'https', host: '127.0.0.1', port, headers: { token } });
+		const wait = (ms) => new Promise((r) => setTimeout(r, ms));
+		(async () => {
+			await d.ping();
+			await d.info();
+			await d.swarmInspect();
+			const nodes = await d.listNodes();
+			await d.getNode(nodes[0].ID).inspect();
+			await d.listNetworks();
+			const network = await d.createNetwork({ Name: name, Driver: 'overlay', Attachable: true });
+			await d.createSecret({ Name: name, Data: Buffer.from('x').toString('base64') });
+			const { ID } = (await d.listSecrets({ filters: { name: [name] } }))[0];
+			const spec = { Name: name, TaskTemplate: { ContainerSpec: { Image: image,
+				Command: ['sh', '-c', 'echo from the task; sleep 60'],
+				Secrets: [{ SecretID: ID, SecretName: name, File: { Name: 'x', UID: '0', GID: '0', Mode: 256 } }] } },
+				Mode: { Replicated: { Replicas: 1 } } };
+			const service = await d.createService(spec);
+			const id = service.id || service.ID;
+			let tasks;
+			for (let i = 0; i < 300; i++) {
+				tasks = await d.listTasks({ filters: { service: [id] } });
+				if (tasks.length && tasks[0].Status.State === 'running') break;
+				await wait(100);
+			}
+			let log = '';
+			for (let i = 0; i < 100 && !log.includes('from the task'); i++) {
+				log = String(await d.getTask(tasks[0].ID).logs({ stdout: true, follow: false }));
+				await wait(100);
+			}
+			console.log(log.includes('from the task') ? 'log' : 'no log of ' + tasks[0].ID + ': ' + log);
+			const now = await d.getService(id).inspect();
+			await d.getService(id).update({ ...spec, version: now.Version.Index, Mode: { Replicated: { Replicas: 2 } } });
+			console.log((await d.listServices({ filters: { id: [id] } }))[0].Spec.Mode.Replicated.Replicas);
+			await d.listContainers();
+			await d.getService(id).remove();
+			for (let i = 0; i < 300; i++) {
+				try { await d.getSecret(ID).remove(); break; } catch (e) { if (i === 299) throw e; await wait(100); }
+			}
+			await network.remove();
+			console.log('end');
+		})().catch((e) => { console.log(String(e)); process.exit(1); });
+	E
+	is "$(cat node.out)" 'log
+2
+end'
+	# What its role does not have.
+	is "$(at /containers/create -X POST -H 'Content-Type: application/json' -d '{}' | tail -n 1)" 403
 }
