@@ -61,8 +61,8 @@ static const struct config_option all_options[] = {
 	{"engine-cert-dir", "DIR", CONFIG_VALUE_TEXT, FIELD(engine_cert_dir), "Docker Engine", NULL,
 	 .help = "ca.pem, cert.pem and key.pem for an engine at tls://", .commands = SERVE | CHECK},
 	{"engine-poll", "TIME", CONFIG_VALUE_DURATION, FIELD(engine_poll_ms), "Docker Engine", "5s",
-	 .help = "how often to ask the engine for the IDs of its host network, while there are tokens of lesser roles; "
-	 "0: never, and such roles are refused more networks", .commands = SERVE},
+	 .help = "how often to ask the engine for the IDs of its host network and of what is headgate's own (--container), while "
+	 "there are tokens of lesser roles; 0: never, and such roles are refused more", .commands = SERVE},
 
 	{"state", "DIR", CONFIG_VALUE_TEXT, FIELD(state_dir), "Files", NULL,
 	 .help = "where headgate keeps its CA, certificate and tokens (default: /var/lib/headgate for root, else "

@@ -46,11 +46,11 @@ make_image_of_headgate() {
 		--build-context "build=$WORK/context" -t headgate:latest .) >built 2>&1 || fail "$(cat built)"
 }
 
-# From here on everything is about an engine of the test's own, from Debian sid.
+# From here on everything is about an engine of the test's own, from Debian forky.
 use_newest_engine() {
 	ENGINE_BEFORE=$ENGINE_DIR ENGINE_DIR=$WORK/e DIRECT_CONFIG=$WORK/config
-	"$ENGINE" start sid "$ENGINE_DIR" 2>start.err || fail "$(cat start.err)"
-	DOCKER=$("$ENGINE" cli sid)
+	"$ENGINE" start forky "$ENGINE_DIR" 2>start.err || fail "$(cat start.err)"
+	DOCKER=$("$ENGINE" cli forky)
 	docker_config "$DIRECT_CONFIG"
 	export DOCKER_CONFIG=$DIRECT_CONFIG
 	docker_programs "$WORK"
@@ -161,7 +161,7 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 	inside python3 -m http.server --bind "$gateway" --directory "$("$TOP/tests/support/alpine" packages)" 8000 >http.out 2>&1 3>&- 4>&- &
 	BACKGROUND+=($!)
 	within 5 inside bash -c "exec 3<>/dev/tcp/$gateway/8000"
-	import_alpine sid "http://$gateway:8000"
+	import_alpine forky "http://$gateway:8000"
 	# A check that finds something, a package that Alpine does not have: what these say of ours is worth something.
 	printf 'FROM alpine:3.22\nCMD echo\n' >Dockerfile.bad
 	fails docker build --check -f Dockerfile.bad . >checked 2>&1

@@ -75,8 +75,8 @@ assert float(busy["cpuPercent"]) > 1 + 4 * float(idle["cpuPercent"]), (busy, idl
 	[ "$(direct info -f '{{.Swarm.ControlAvailable}}')" = true ] || direct swarm init --advertise-addr 127.0.0.1 >/dev/null
 	"$HEADGATE_BIN" token create old --role soajs --state state >made 2>/dev/null
 	SECRET=$(<made)
-	opens() { [ "$(at /_ping | tail -n 1)" = 200 ]; }
-	within 5 opens
+	let_in() { [ "$(at /_ping | tail -n 1)" = 200 ]; }
+	within 5 let_in
 	NODE_TLS_REJECT_UNAUTHORIZED=0 NODE_NO_WARNINGS=1 node - "$GATE_PORT" "$SECRET" "$N" "$IMAGE" >node.out 2>&1 <<-'E' || fail "$(cat node.out)"
 		const Docker = require('dockerode'), [port, token, name, image] = process.argv.slice(2);
 		const d = new Docker({ protocol: 'https', host: '127.0.0.1', port, headers: { token } });
