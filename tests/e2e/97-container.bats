@@ -72,6 +72,9 @@ deployed() {
 # The network of the engine, where the port is published.
 inside() { nsenter --target "$(cut -d' ' -f1 "$ENGINE_DIR/pid")" --net "$@"; }
 
+# The same in the background, where the process itself has to be the one that is killed: exec_inside ... &
+exec_inside() { exec nsenter --target "$(cut -d' ' -f1 "$ENGINE_DIR/pid")" --net "$@"; }
+
 secret() { grep -o 'hg_[0-9a-f]*_[0-9a-f]*' out; }
 
 # ping SECRET: the status code.
@@ -158,7 +161,7 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 		return
 	fi
 	gateway=$(direct network inspect bridge -f '{{(index .IPAM.Config 0).Gateway}}')
-	inside python3 -m http.server --bind "$gateway" --directory "$("$TOP/tests/support/alpine" packages)" 8000 >http.out 2>&1 3>&- 4>&- &
+	exec_inside python3 -m http.server --bind "$gateway" --directory "$("$TOP/tests/support/alpine" packages)" 8000 >http.out 2>&1 3>&- 4>&- &
 	BACKGROUND+=($!)
 	within 5 inside bash -c "exec 3<>/dev/tcp/$gateway/8000"
 	import_alpine forky "http://$gateway:8000"
@@ -242,7 +245,7 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 	first=$(secret) id=$(of_container '{{.Id}}')
 	before() { is "$rc" 1 && is "$(of_container '{{.Id}}')" "$id" && is "$(of_container '{{.State.Running}}')" true; }
 	# The port of another.
-	inside python3 -c 'import socket, time
+	exec_inside python3 -c 'import socket, time
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("0.0.0.0", 29999)); s.listen(); time.sleep(60)' 3>&- 4>&- &
 	BACKGROUND+=($!)
 	within 5 inside bash -c 'exec 3<>/dev/tcp/127.0.0.1/29999'
@@ -353,7 +356,7 @@ certificate() {
 		cp client-key.pem ../client/key.pem
 	)
 	chmod 600 client/key.pem
-	inside python3 "$E2E_DIR/tls_engine.py" tls "$ENGINE_DIR/docker.sock" "$gateway" "$Q" >tls.out 2>&1 3>&- 4>&- &
+	exec_inside python3 "$E2E_DIR/tls_engine.py" tls "$ENGINE_DIR/docker.sock" "$gateway" "$Q" >tls.out 2>&1 3>&- 4>&- &
 	BACKGROUND+=($!)
 	within 5 file_has tls.out '^ready$'
 	deployed --engine "tls://$gateway:$Q" --engine-cert-dir client
