@@ -11,7 +11,7 @@ set -u
 
 name=manager-docker-api
 command='' port=443 bind='' token_file='' image=headgate:latest seccomp='' print_token=yes rotate='' sealed=''
-engine='' cert_dir='' standalone='' sans='' wait_s=60 all='' memory=1g cpus=0 state="${XDG_CONFIG_HOME:-${HOME:-/root}/.config}/headgate"
+engine='' cert_dir='' standalone='' sans='' wait_s=60 all='' memory=1g cpus=0 admin='' state="${XDG_CONFIG_HOME:-${HOME:-/root}/.config}/headgate"
 
 usage() {
 	cat <<-'USAGE'
@@ -31,6 +31,8 @@ usage() {
 		  --print-token no       does not print it
 		  --engine tls://H:PORT  an engine elsewhere (default: this one's socket)
 		  --engine-cert-dir DIR  ca.pem, cert.pem and key.pem for it
+		  --admin ADDRESS:PORT   /health, /ready and /metrics for a load balancer, on
+		                         the host, without a token (default: nowhere)
 		  --seccomp FILE         seccomp.json beside this script; `default`: Docker's
 		  --standalone           this engine need not be a swarm manager
 		  --memory SIZE          what it may use at most (default: 1g; 0: all)
@@ -76,6 +78,7 @@ read_arguments() {
 		--print-token) print_token=$value ;;
 		--engine) engine=$value ;;
 		--engine-cert-dir) cert_dir=$value ;;
+		--admin) admin=$value ;;
 		--memory) memory=$value ;;
 		--cpus) cpus=$value ;;
 		--wait) wait_s=$value ;;
@@ -85,6 +88,7 @@ read_arguments() {
 	done
 	case $port in '' | *[!0-9]*) die_usage "--port: '$port' is no number" ;; esac
 	if [ "$port" -lt 1 ] || [ "$port" -gt 65535 ]; then die_usage "--port: '$port' is not from 1 to 65535"; fi
+	case $admin in '' | *:*[0-9]) ;; *) die_usage "--admin: '$admin' is not ADDRESS:PORT" ;; esac
 	case $wait_s in '' | *[!0-9]*) die_usage "--wait: '$wait_s' is no number of seconds" ;; esac
 	case $memory in *[!0-9bkmgBKMG]* | [!0-9]*) die_usage "--memory: '$memory' is not like 512m or 1g" ;; esac
 	case $cpus in *[!0-9.]* | *.*.*) die_usage "--cpus: '$cpus' is no number" ;; esac
@@ -188,12 +192,17 @@ take_up() {
 
 fail() {
 	undo
-	[ -z "$was_running" ] || die "$*; the container before runs again"
+	if [ -n "$was_running" ] && running "$name"; then die "$*; the container before runs again"; fi
 	die "$*"
 }
 
 choose_token() {
 	token='' kept=''
+	# Unsealed by a run that forgot the option, the sealed token would go on unseen beside the new one.
+	if [ -z "$sealed$token_file" ] && exists "$name" && [ -z "$(present_token)" ]; then
+		sealed=1
+		note "sealed, as before: the token's digest alone is kept ('deploy.sh remove --all' ends that)"
+	fi
 	if [ -n "$token_file" ]; then
 		[ -r "$token_file" ] || die "$token_file: cannot be read"
 		token=$(cat "$token_file")
@@ -260,6 +269,7 @@ start_container() {
 		set -- "$@" --user "2376:$group" --mount type=bind,src=/var/run/docker.sock,dst=/var/run/docker.sock
 	fi
 	[ -z "$profile" ] || set -- "$@" --security-opt "seccomp=$profile"
+	[ -z "$admin" ] || set -- "$@" --publish "$admin:9323" --env HEADGATE_ADMIN=tcp://0.0.0.0:9323
 	if [ -z "$sealed" ]; then
 		set -- "$@" --env DOCKER_API_TOKEN # by its name: arguments can be seen by every user
 		export DOCKER_API_TOKEN="$token"

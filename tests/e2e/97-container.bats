@@ -212,9 +212,14 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 	is "$(ping "$first") $(ping "$second")" '401 200'
 	cmp ca.first ca.pem
 	printf 'mine-%s' "$N" >token
-	deployed --token-file token --print-token no
+	deployed --token-file token --print-token no --admin "127.0.0.1:$((P + 1))"
 	fails grep -F "mine-$N" out err
 	is "$(ping "mine-$N")" 200
+	# For a load balancer, without a token; the engine stands alone, so it is no manager.
+	is "$(inside curl -sS -o /dev/null -w '%{http_code}' --max-time 20 "http://127.0.0.1:$((P + 1))/health" 2>&1)" 200
+	has "$(inside curl -sS --max-time 20 "http://127.0.0.1:$((P + 1))/ready" 2>&1)" .
+	deploy --admin 9323
+	is "$rc" 2
 }
 
 @test "container: sealed keeps the digest alone" {
@@ -222,7 +227,9 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 	first=$(secret)
 	fails has "$(of_container '{{.Config.Env}}')" DOCKER_API_TOKEN 2>/dev/null
 	is "$(ping "$first")" 200
-	deployed --sealed
+	deployed # and it stays sealed
+	has "$(cat err)" 'sealed, as before'
+	fails has "$(of_container '{{.Config.Env}}')" DOCKER_API_TOKEN 2>/dev/null
 	is "$(secret || true)" ""
 	is "$(ping "$first")" 200
 	deploy token
