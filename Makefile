@@ -139,12 +139,13 @@ clean:
 -include $(wildcard $B/*.d $B/unit/*.d)
 
 # headgate beside nginx and HAProxy, in a few minutes. ROUGH="--rounds 1 --bytes 268435456" goes to bench/rough.
-$B/bench/engine: bench/engine.c Makefile
+$B/bench/engine: $(wildcard bench/engine*.[ch]) Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $<
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(HG_LIBS)
 
-$B/bench/load: bench/load.c bench/client.c bench/client.h Makefile
+LOAD_SRC := $(addprefix bench/,load.c client.c request.c answer.c histogram.c)
+$B/bench/load: $(LOAD_SRC) bench/client.h bench/histogram.h Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(HG_LIBS)

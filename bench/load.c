@@ -41,28 +41,35 @@ struct load {
 	atomic_uint next_thread;
 };
 
-static const char usage[] = "Usage: load MODE --port PORT --token TOKEN [OPTION]...\n"
-			    "\n"
-			    "Modes\n"
-			    "  up-cl                POST /images/load with Content-Length\n"
-			    "  up-chunked           the same in 32 KiB chunks, in the records that Go makes\n"
-			    "  up-go                the same, each record sent by itself\n"
-			    "  down                 GET /images/get\n"
-			    "  ping                 GET /_ping on kept connections, one after the other\n"
-			    "  handshake            a new connection for each GET /_ping\n"
-			    "  idle                 GET /containers/x/logs, held until stdin ends\n"
-			    "\n"
-			    "Options\n"
-			    "  --host ADDRESS       IPv4 address of the proxy (default: 127.0.0.1)\n"
-			    "  --port PORT          its port\n"
-			    "  --token TOKEN        sent as `token:`\n"
-			    "  --target TARGET      GET this instead (ping, handshake, idle, down)\n"
-			    "  --bytes N            of one transfer; whole chunks (default: 256 MiB)\n"
-			    "  --requests N         in all connections together (default: 1)\n"
-			    "  --connections N      at the same time (default: 1)\n"
-			    "  --threads N          that share them (default: 1)\n"
-			    "  --expect-status N    that every answer must have (default: 200)\n"
-			    "  --wait               say \"ready\" after set-up, go on at a line on stdin\n";
+static const char usage[] =
+    "Usage: load MODE --port PORT --token TOKEN [OPTION]...\n"
+    "\n"
+    "Modes\n"
+    "  up-cl                POST /images/load with Content-Length\n"
+    "  up-chunked           the same in 32 KiB chunks, in the records that Go makes\n"
+    "  up-go                the same, each record sent by itself\n"
+    "  down                 GET /images/get\n"
+    "  ping                 GET /_ping on kept connections, one after the other\n"
+    "  handshake            a new connection for each GET /_ping\n"
+    "  idle                 GET /containers/x/logs, held until stdin ends\n"
+    "  logs                 the same, with lines; latencies are those of lines\n"
+    "  echo                 a byte there and back in tunnels of POST /exec/x/start\n"
+    "  mixed                up-cl, down, up-chunked, down: one transfer a connection\n"
+    "\n"
+    "Options\n"
+    "  --host ADDRESS       IPv4 address of the proxy (default: 127.0.0.1)\n"
+    "  --port PORT          its port\n"
+    "  --token TOKEN        sent as `token:`\n"
+    "  --target TARGET      GET this instead (ping, handshake, idle, down)\n"
+    "  --bytes N            of one transfer; whole chunks (default: 256 MiB)\n"
+    "  --requests N         in all connections together (default: 1)\n"
+    "  --connections N      at the same time (default: 1)\n"
+    "  --threads N          that share them (default: 1)\n"
+    "  --interval-us N      between a connection's requests (ping, echo) or lines\n"
+    "  --lines N            of each log (default: 3)\n"
+    "  --sources N          connections come from 127.0.0.1 and the N-1 behind it\n"
+    "  --expect-status N    that every answer must have (default: 200)\n"
+    "  --wait               say \"ready\" after set-up, go on at a line on stdin\n";
 
 static uint64_t number(const char *name, const char *text, uint64_t min, uint64_t max)
 {
@@ -85,6 +92,9 @@ enum option_id {
 	OPTION_REQUESTS,
 	OPTION_CONNECTIONS,
 	OPTION_THREADS,
+	OPTION_INTERVAL,
+	OPTION_LINES,
+	OPTION_SOURCES,
 	OPTION_EXPECT_STATUS,
 	OPTION_WAIT,
 };
@@ -99,6 +109,9 @@ static const struct option long_options[] = {
     {"requests", required_argument, NULL, OPTION_REQUESTS},
     {"connections", required_argument, NULL, OPTION_CONNECTIONS},
     {"threads", required_argument, NULL, OPTION_THREADS},
+    {"interval-us", required_argument, NULL, OPTION_INTERVAL},
+    {"lines", required_argument, NULL, OPTION_LINES},
+    {"sources", required_argument, NULL, OPTION_SOURCES},
     {"expect-status", required_argument, NULL, OPTION_EXPECT_STATUS},
     {"wait", no_argument, NULL, OPTION_WAIT},
     {NULL, 0, NULL, 0},
@@ -135,6 +148,15 @@ static void option_set(struct load_options *options, enum option_id id, const ch
 	case OPTION_THREADS:
 		options->threads = (unsigned)number(name, optarg, 1, THREADS_MAX);
 		break;
+	case OPTION_INTERVAL:
+		options->interval_ns = number(name, optarg, 1, UINT32_MAX) * 1000;
+		break;
+	case OPTION_LINES:
+		options->lines = (unsigned)number(name, optarg, 1, UINT32_MAX);
+		break;
+	case OPTION_SOURCES:
+		options->sources = (unsigned)number(name, optarg, 1, 250);
+		break;
 	case OPTION_EXPECT_STATUS:
 		options->expect_status = (int)number(name, optarg, 200, 599);
 		break;
@@ -155,6 +177,7 @@ static void options_read(struct load_options *options, int argc, char **argv)
 	    .requests = 1,
 	    .connections = 1,
 	    .threads = 1,
+	    .lines = 3,
 	    .expect_status = 200,
 	};
 	while ((id = getopt_long(argc, argv, "", long_options, &index)) != -1) {
@@ -169,9 +192,11 @@ static void options_read(struct load_options *options, int argc, char **argv)
 		fputs(usage, stderr);
 		exit(2);
 	}
-	if (options->mode == MODE_UP_CHUNKED || options->mode == MODE_UP_GO)
+	if (options->mode == MODE_LOGS && !options->interval_ns)
+		options->interval_ns = 1000000000;
+	if (mode_is_upload(options->mode) || options->mode == MODE_MIXED)
 		options->bytes = (options->bytes + CHUNK_BYTES - 1) / CHUNK_BYTES * CHUNK_BYTES;
-	if (options->mode == MODE_IDLE)
+	if (options->mode == MODE_IDLE || options->mode == MODE_LOGS || options->mode == MODE_MIXED)
 		options->requests = options->connections;
 	if (options->requests < options->connections)
 		options->connections = (unsigned)options->requests;
@@ -266,7 +291,7 @@ static void report(const struct load *load)
 {
 	const struct load_options *options = &load->options;
 	static struct histogram all;
-	uint64_t bytes = 0, requests = 0, errors = 0;
+	uint64_t bytes = 0, requests = 0, errors = 0, lines = 0;
 	const char *error = "";
 	double seconds = (double)(atomic_load(&load->last_ns) - atomic_load(&load->first_ns)) / 1000000000.0;
 
@@ -276,17 +301,23 @@ static void report(const struct load *load)
 		bytes += thread->bytes;
 		requests += thread->requests_done;
 		errors += thread->errors;
+		lines += thread->lines;
 		if (thread->error[0])
 			error = thread->error;
 	}
 	printf("{\"mode\":\"%s\",\"tls\":\"%s\",\"connections\":%u,\"bytes\":%llu,\"requests\":%llu,"
 	       "\"errors\":%llu,\"error\":\"%s\",\"seconds\":%.6f,\"requests_per_s\":%.1f,"
-	       "\"bytes_per_s\":%.0f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f}\n",
+	       "\"bytes_per_s\":%.0f,\"lines\":%llu,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,"
+	       "\"max_us\":%.1f,\"transfer_s\":[",
 	       mode_name(options->mode), load->threads[0].protocol, options->connections,
 	       (unsigned long long)bytes, (unsigned long long)requests, (unsigned long long)errors, error,
-	       seconds, (double)requests / seconds, (double)bytes / seconds,
+	       seconds, (double)requests / seconds, (double)bytes / seconds, (unsigned long long)lines,
 	       (double)histogram_quantile(&all, 0.5) / 1000, (double)histogram_quantile(&all, 0.99) / 1000,
-	       (double)all.max_ns / 1000);
+	       (double)histogram_quantile(&all, 0.999) / 1000, (double)all.max_ns / 1000);
+	for (unsigned i = 0; options->mode == MODE_MIXED && i < options->threads; i++)
+		for (unsigned j = 0; j < load->threads[i].clients_count; j++)
+			printf("%s%.6f", i + j > 0 ? "," : "", load->threads[i].transfer_s[j]);
+	printf("]}\n");
 	fflush(stdout);
 }
 
@@ -336,10 +367,11 @@ int main(int argc, char **argv)
 	SSL_CTX *ctx = ctx_new();
 	BIO_METHOD *bio = client_bio_method();
 	const struct load_options *options = &load.options;
+	request_init();
 	pthread_barrier_init(&load.established, NULL, options->threads + 1);
 	pthread_barrier_init(&load.go, NULL, options->threads + 1);
 	for (unsigned i = 0; i < options->threads; i++)
-		load_thread_init(&load.threads[i], options, ctx, bio,
+		load_thread_init(&load.threads[i], options, i, ctx, bio,
 				 (unsigned)share(options->connections, options->threads, i),
 				 share(options->requests, options->threads, i));
 	for (unsigned i = 0; i < options->threads; i++)
