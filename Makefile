@@ -150,6 +150,11 @@ $B/bench/load: $(LOAD_SRC) bench/client.h bench/histogram.h Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(HG_LIBS)
 
+$B/bench/abuse: bench/abuse.c Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(HG_LIBS)
+
 # What drives headgate in the guests of tests/guest, which links it statically.
 $B/guest/driver: $(wildcard tests/guest/driver/*.c) $B/libheadgate.a $(wildcard tests/guest/driver/*.h) Makefile
 	$(call say,CC,$@)
