@@ -138,7 +138,7 @@ clean:
 
 -include $(wildcard $B/*.d $B/unit/*.d)
 
-# headgate beside nginx and HAProxy, in a few minutes. ROUGH="--rounds 1 --bytes 268435456" goes to bench/rough.
+# The stand-in engine, the load generator and the attackers of the benchmarks.
 $B/bench/engine: $(wildcard bench/engine*.[ch]) Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
@@ -188,9 +188,16 @@ bench-check: $B/bench/check
 bench-reload: $B/headgate $B/bench/engine $B/bench/load
 	$(Q)bench/reload $(RELOAD)
 
-.PHONY: bench-rough
-bench-rough: $B/headgate $B/bench/engine $B/bench/load
-	$(Q)bench/rough $(ROUGH)
+# headgate beside its peers: bench/README.md. WORKLOAD="1 ping" and PEERS="nginx haproxy" choose; BENCH has options of
+# bench/run. bench-compare says what moved between bench/baseline.json and the last run; COMPARE="OLD NEW" two other files.
+BENCH_PROGRAMS := $B/headgate $B/bench/engine $B/bench/load $B/bench/abuse
+.PHONY: bench bench-quick bench-compare
+bench: $(BENCH_PROGRAMS)
+	$(Q)bench/run --workloads '$(WORKLOAD)' --peers '$(PEERS)' $(BENCH)
+bench-quick: $(BENCH_PROGRAMS)
+	$(Q)bench/run --quick --workloads '$(WORKLOAD)' --peers '$(PEERS)' $(BENCH)
+bench-compare:
+	$(Q)bench/run compare $(COMPARE)
 
 # For tests/lint: the flags, quoted for a shell.
 .PHONY: print-cflags

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""The machine: where things are, its processors, its clocks and its memory."""
+
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BENCH = os.path.join(TOP, "bench")
+RELEASE = os.path.join(TOP, "build/release")
+WORK = os.path.join(TOP, "build/bench")
+TOKEN = "0123456789abcdef" * 8
+GB = 1e9
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Failed(Exception):
+    """A measurement that could not be made; its text goes into the report."""
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def die(text, code=1):
+    say(text)
+    sys.exit(code)
+
+
+def read(path):
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read()
+
+
+def tool(name):
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin")
+
+
+def cores():
+    """The proxy's processor and the one of load and engine; None each where there is only one."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return (allowed[0], allowed[1]) if len(allowed) > 1 else (None, None)
+
+
+def raise_file_limit():
+    """10,000 streams are 20,000 descriptors of a proxy. Root may raise its own limit."""
+    wanted = 65536
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+    except (ValueError, OSError):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def machine_busy_s():
+    """Seconds that all processors together were not idle; time stolen by the hypervisor is not theirs."""
+    fields = [int(text) for text in read("/proc/stat").split("\n", 1)[0].split()[1:9]]
+    user, nice, system, _idle, _iowait, irq, softirq, _steal = fields
+    return (user + nice + system + irq + softirq) / TICKS
+
+
+def kernel_memory_kb():
+    """What sockets and their buffers take: the slabs, and the pages that TCP counts."""
+    slab = int(re.search(r"^Slab:\s+(\d+) kB", read("/proc/meminfo"), re.M).group(1))
+    pages = int(re.search(r"^TCP: .* mem (\d+)", read("/proc/net/sockstat"), re.M).group(1))
+    return slab + pages * os.sysconf("SC_PAGESIZE") // 1024
+
+
+def has_kernel_tls():
+    try:
+        return "tls" in read("/proc/sys/net/ipv4/tcp_available_ulp").split()
+    except OSError:
+        return False
+
+
+def facts():
+    match = re.search(r"^model name\s*: (.*)$", read("/proc/cpuinfo"), re.M)
+    openssl = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout
+    git = subprocess.run(["git", "-C", TOP, "describe", "--tags", "--always", "--dirty"], capture_output=True,
+                         text=True, check=False).stdout.strip()
+    return {
+        "cpu": match.group(1) if match else os.uname().machine,
+        "processors": len(os.sched_getaffinity(0)),
+        "kernel": os.uname().release,
+        "kernel_tls": has_kernel_tls(),
+        "openssl": " ".join(openssl.split()[:2]),
+        "headgate": git or "unknown",
+        "load_average": round(os.getloadavg()[0], 2),
+    }

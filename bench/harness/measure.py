@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""Rounds: who is measured when. All proxies run all the time; a round measures one after the other, so that what disturbs
+the machine disturbs them alike, and who is first changes with each round."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+from . import loads, process
+from .dockerd import Docker
+from .host import GB, RELEASE, Failed, say, tool
+from .proxies import ENGINE, Direct
+
+
+class Progress:
+    """One line that is rewritten on a terminal, a line a round elsewhere."""
+
+    def __init__(self):
+        self.terminal = sys.stderr.isatty()
+        self.started = time.monotonic()
+
+    def at(self, workload, number, rounds, name):
+        text = f"{time.monotonic() - self.started:5.0f} s  {workload.number:2} {workload.name}: " \
+               f"round {number + 1} of {rounds}"
+        if self.terminal:
+            print(f"\r\x1b[K{text}, {name}"[:90], end="", file=sys.stderr, flush=True)
+        elif name == "":
+            print(text, file=sys.stderr, flush=True)
+
+    def clear(self):
+        if self.terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+class Engine:
+    """The stand-in engine, beside the load."""
+
+    def __init__(self, core):
+        self.process = subprocess.Popen([os.path.join(RELEASE, "bench/engine"), ENGINE], stdout=subprocess.PIPE,
+                                        preexec_fn=process.pin(core))
+        if self.process.stdout.readline() != b"ready\n":
+            raise Failed("the stand-in engine did not start")
+
+    def stop(self):
+        process.stop(self.process)
+        self.process.stdout.close()
+
+
+def start_all(proxies, core):
+    """Those that work, and why the others do not."""
+    working, failed = [], {}
+    for proxy in proxies:
+        try:
+            proxy.start()
+            proxy.check(core)
+            working.append(proxy)
+        except Failed as failure:
+            proxy.stop()
+            failed[proxy.name] = str(failure)
+            say(f"{proxy.name}: {failure}")
+    return working, failed
+
+
+def measure_one(workload, proxy, record, attempt=0):
+    """One round of one proxy; a failure is part of the record, and the last of it."""
+    try:
+        if not proxy.lives():
+            proxy.start()
+        if not record["rounds"]:
+            workload.warm_up(proxy)
+        record["rounds"].append(workload.measure(proxy))
+    except (Failed, OSError, ValueError, subprocess.TimeoutExpired) as failure:
+        # Where a connection is refused or a port is taken by another program once, a second try tells.
+        proxy.stop()
+        if attempt == 0:
+            record["retried"] = f"{failure}"
+            measure_one(workload, proxy, record, 1)
+            return
+        record["failed"] = f"{failure}" or type(failure).__name__
+
+
+def measure_workload(workload, proxies, progress):
+    """{proxy's name: {"rounds": [figures], "failed": reason}}"""
+    records = {proxy.name: {"rounds": []} for proxy in proxies}
+    rounds = workload.rounds()
+    for number in range(rounds):
+        turn = number % len(proxies)
+        progress.at(workload, number, rounds, "")
+        for proxy in proxies[turn:] + proxies[:turn]:
+            if "failed" in records[proxy.name]:
+                continue
+            progress.at(workload, number, rounds, proxy.name)
+            measure_one(workload, proxy, records[proxy.name])
+    progress.clear()
+    return records
+
+
+def measure_docker(workload, proxies, progress):
+    """The same, in front of a real engine: every proxy is started anew for it, and again for the stand-in after it."""
+    docker = Docker(workload.sizes.image_bytes, workload.core)
+    direct = [proxy for proxy in proxies if isinstance(proxy, Direct)]
+    others = [proxy for proxy in proxies if not isinstance(proxy, Direct)]
+    records = {proxy.name: {"rounds": []} for proxy in proxies}
+    try:
+        docker.start()
+        workload.docker = docker
+        for proxy in others:
+            proxy.stop()
+            proxy.engine = docker.socket
+        for proxy in direct:
+            records[proxy.name]["rounds"] = [
+                {f"{what}_s": docker.transfer(what, None)[0] for what in ("load", "save")}
+                for _ in range(workload.rounds())]
+        records.update(measure_workload(workload, others, progress))
+    except (Failed, OSError, subprocess.TimeoutExpired) as failure:
+        say(f"docker: {failure}")
+        for record in records.values():
+            record.setdefault("failed", str(failure))
+    finally:
+        for proxy in others:
+            proxy.stop()
+            proxy.engine = ENGINE
+        docker.stop()
+    return records
+
+
+def system_calls(workload, proxy, core):
+    """System calls per GB, in a short transfer of its own: strace makes everything slow, so it is in no timed round."""
+    if not tool("strace"):
+        raise Failed("strace is not installed")
+    runner = loads.load(proxy, core, workload.mode, "--bytes", 64 << 20)
+    out = os.path.join(proxy.dir, "strace")
+    tracer = None
+    try:
+        command = ["strace", "-f", "-c", "-q", "-o", out]
+        for pid in proxy.pids():
+            command += ["-p", str(pid)]
+        tracer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        if tracer.poll() is not None:
+            raise Failed("strace cannot attach")
+        result = runner.go().result()
+        runner.end()
+    finally:
+        runner.close()
+        if tracer:
+            process.stop(tracer)
+    with open(out, encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    match = re.search(r"^100\.00\s+\S+\s+(?:\S+\s+)?(\d+)(?:\s+\d+)?\s+total$", text, re.M)
+    if not match:
+        raise Failed("strace counted nothing")
+    return int(match.group(1)) / (result["bytes"] / GB)
+
+
+def run(workloads, proxies, core, on_done, trace=True):
+    """Measures everything; on_done(workload, records) after each workload."""
+    progress = Progress()
+    for workload in workloads:
+        measure = measure_docker if workload.real_engine else measure_workload
+        records = measure(workload, proxies, progress)
+        if trace and getattr(workload, "syscalls", False):
+            for proxy in proxies:
+                try:
+                    records[proxy.name]["system_calls_per_gb"] = system_calls(workload, proxy, core)
+                except (Failed, OSError, ValueError) as failure:
+                    records[proxy.name]["system_calls_failed"] = str(failure)
+                    proxy.restart()
+        on_done(workload, records)

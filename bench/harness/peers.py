@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""The peers. Their configurations are templates in bench/peers, with the reason for each directive."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+
+from .host import BENCH, TOKEN, WORK, Failed, raise_file_limit, tool
+from .proxies import Proxy, first_line
+
+
+def fill(template, values):
+    with open(os.path.join(BENCH, "peers", template), encoding="ascii") as file:
+        text = file.read()
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", str(value))
+    left = re.search(r"@[A-Z_]+@", text)
+    if left:
+        raise ValueError(f"{template}: nothing for {left.group(0)}")
+    return text
+
+
+class Peer(Proxy):
+    is_peer = True
+    template = None
+
+    def missing(self):
+        if self.tree:
+            return None if self.tree.has(self.program) else f"{self.program} is not in the tree"
+        return None if tool(self.program) else f"{self.program} is not installed"
+
+    def binary(self):
+        return self.program if self.tree else tool(self.program)
+
+    def values(self):
+        return {"DIR": self.dir, "CERT": f"{WORK}/cert.pem", "KEY": f"{WORK}/key.pem", "PAIR": f"{WORK}/pair.pem",
+                "PORT": self.port, "ENGINE": self.engine, "TOKEN": TOKEN}
+
+    def write(self, name, **more):
+        path = os.path.join(self.dir, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(fill(self.template, {**self.values(), **more}))
+        return path
+
+    def ask_version(self, *arguments, use_stderr=False):
+        command = [self.binary(), *arguments]
+        return first_line(self.tree.inside(command) if self.tree else command, use_stderr)
+
+
+class Nginx(Peer):
+    program, package, template = "nginx", "nginx-light", "nginx.conf"
+
+    def __init__(self, name, core, large_buffers):
+        super().__init__(name, core)
+        self.large_buffers = large_buffers
+
+    def command(self):
+        buffers = ""
+        if self.large_buffers:
+            with open(os.path.join(BENCH, "peers/nginx-64k.conf"), encoding="ascii") as file:
+                buffers = file.read()
+        return [self.binary(), "-p", self.dir, "-c", self.write("nginx.conf", BUFFERS=buffers)]
+
+    def version(self):
+        return self.ask_version("-v", use_stderr=True).replace("nginx version: ", "")
+
+
+class Haproxy(Peer):
+    program, package, template = "haproxy", "haproxy", "haproxy.cfg"
+
+    def __init__(self, name, core, bufsize):
+        super().__init__(name, core)
+        self.bufsize = bufsize
+
+    def command(self):
+        return [self.binary(), "-db", "-f", self.write("haproxy.cfg", BUFSIZE=self.bufsize,
+                                                       MAXCONN=min(30000, (raise_file_limit() - 500) // 2))]
+
+    def version(self):
+        return self.ask_version("-v").split(" - ")[0].replace("HAProxy version ", "haproxy/").strip()
+
+
+class Stunnel(Peer):
+    program, package, template = "stunnel4", "stunnel4", "stunnel.conf"
+    checks_token = False
+
+    def command(self):
+        return [self.binary(), self.write("stunnel.conf")]
+
+    def version(self):
+        return "stunnel/" + self.ask_version("-version", use_stderr=True).split()[1]
+
+
+class Hitch(Peer):
+    program, package, template = "hitch", "hitch", "hitch.conf"
+    checks_token = False
+
+    def command(self):
+        return [self.binary(), f"--config={self.write('hitch.conf')}"]
+
+    def version(self):
+        return self.ask_version("--version").replace(" ", "/")
+
+
+class Caddy(Peer):
+    program, package, template = "caddy", "caddy", "Caddyfile"
+
+    @property
+    def environment(self):
+        # One processor for its scheduler and collector, too; its state stays in our directory.
+        return {"GOMAXPROCS": "1", "HOME": self.dir, "XDG_DATA_HOME": self.dir, "XDG_CONFIG_HOME": self.dir}
+
+    def command(self):
+        return [self.binary(), "run", "--adapter", "caddyfile", "--config", self.write("Caddyfile")]
+
+    def version(self):
+        return "caddy/" + self.ask_version("version").split()[0]
+
+
+class Node(Peer):
+    """The design that headgate replaces: node, the http-proxy package, a comparison of the token."""
+
+    program = "node"
+
+    def missing(self):
+        return super().missing() or (None if tool("npm") else "npm is not installed")
+
+    def install(self):
+        """Once for each lock file, outside the source tree."""
+        source, target = os.path.join(BENCH, "peers/node"), os.path.join(WORK, "node")
+        want = hashlib.sha256()
+        for name in ("package.json", "package-lock.json", "proxy.js"):
+            with open(os.path.join(source, name), "rb") as file:
+                want.update(file.read())
+        stamp = os.path.join(target, ".complete")
+        if os.path.exists(stamp) and open(stamp, encoding="ascii").read() == want.hexdigest():
+            return target
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target)
+        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+                              cwd=target, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Failed(f"npm ci: {done.stderr.strip()[-200:]}")
+        with open(stamp, "w", encoding="ascii") as file:
+            file.write(want.hexdigest())
+        return target
+
+    def command(self):
+        return [tool("node"), os.path.join(self.install(), "proxy.js"), str(self.port), self.engine, f"{WORK}/cert.pem",
+                f"{WORK}/key.pem", TOKEN]
+
+    def version(self):
+        return f"node/{first_line([tool('node'), '--version'])}"
+
+
+def all_peers(core):
+    return [
+        Nginx("nginx", core, False), Nginx("nginx-64k", core, True),
+        Haproxy("haproxy", core, 16384), Haproxy("haproxy-64k", core, 65536),
+        Stunnel("stunnel", core), Hitch("hitch", core), Caddy("caddy", core), Node("node", core),
+    ]

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""Processes: pinned starts and sure ends, and what the kernel counts of them."""
+
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+import time
+
+from . import host
+
+
+def pin(core, realtime=False):
+    """What a child does first: keep to one processor, in a process group of its own."""
+
+    def child():
+        if core is not None:
+            os.sched_setaffinity(0, {core})
+        if realtime:
+            try:
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+            except PermissionError:
+                pass
+        os.setpgid(0, 0)
+
+    return child
+
+
+def stop(process):
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def family(pid):
+    """The process and its children, which is all that the programs here start."""
+    found = [pid]
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            parent = int(host.read(f"/proc/{name}/stat").rpartition(")")[2].split()[1])
+        except (OSError, IndexError, ValueError):
+            continue
+        if parent == pid:
+            found.append(int(name))
+    return found
+
+
+def memory_kb(pids, field):
+    total = 0
+    for pid in pids:
+        match = re.search(rf"^{field}:\s+(\d+) kB", host.read(f"/proc/{pid}/status"), re.M)
+        total += int(match.group(1)) if match else 0
+    return total
+
+
+def cpu_clock_s(pid):
+    """User and system time of all threads, also of those that have ended (io-wq workers are threads, too).
+
+    The same sum as utime + stime in /proc/PID/stat, but in nanoseconds instead of ticks of 10 ms: the
+    process's CPU clock, whose id Linux makes of the pid (clock_getcpuclockid(3)).
+    """
+    return time.clock_gettime(((~pid) << 3) | 2)
+
+
+@dataclasses.dataclass
+class Sample:
+    """What has been used up to now. Two of them subtracted are what a measurement took."""
+
+    cpu_s: float
+    user_s: float
+    system_s: float
+    iowq_s: float
+    switches: int
+    machine_s: float
+
+    def __sub__(self, before):
+        return Sample(*(getattr(self, field.name) - getattr(before, field.name)
+                        for field in dataclasses.fields(self)))
+
+
+def sample(pids):
+    cpu = user = system = iowq = 0.0
+    switches = 0
+    for pid in pids:
+        cpu += cpu_clock_s(pid)
+        fields = host.read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        user += int(fields[11]) / host.TICKS
+        system += int(fields[12]) / host.TICKS
+        for task in os.listdir(f"/proc/{pid}/task"):
+            try:
+                status = host.read(f"/proc/{pid}/task/{task}/status")
+                switches += sum(int(n) for n in re.findall(r"voluntary_ctxt_switches:\s+(\d+)", status))
+                if status.startswith("Name:\tiou-wrk"):
+                    iowq += int(host.read(f"/proc/{pid}/task/{task}/schedstat").split()[0]) / 1e9
+            except (OSError, IndexError):  # a thread that has just ended
+                continue
+    return Sample(cpu, user, system, iowq, switches, host.machine_busy_s())

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""What was measured, in 80 columns, and whether the targets were met."""
+
+import textwrap
+
+from . import stats
+
+NAME_WIDTH, WIDE, NARROW, LINE = 15, 13, 10, 80
+
+
+def values(record, key):
+    return [figures[key] for figures in record["rounds"] if figures.get(key) is not None]
+
+
+def digits(value):
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def cell(record, metric):
+    found = values(record, metric.key)
+    if not found:
+        return "failed" if "failed" in record else "-"
+    text = digits(stats.median(found))
+    return text if len(found) == 1 or not metric.has_spread() else f"{text} ±{stats.spread(found) * 100:.0f}%"
+
+
+def best_peer(records, peers, metric):
+    """The peer whose median is the best, or None."""
+    found = {name: stats.median(values(records[name], metric.key)) for name in peers
+             if name in records and values(records[name], metric.key)}
+    if not found:
+        return None
+    return (min if metric.better == "low" else max)(found, key=found.get)
+
+
+def ratio(records, name, best, metric):
+    ours, theirs = values(records[name], metric.key), values(records[best], metric.key)
+    if not ours or not theirs:
+        return None
+    return stats.ratio_by_round(ours, theirs)
+
+
+def judge(workload, records, peers, name="headgate"):
+    """One verdict for each target of a workload."""
+    verdicts = []
+    for metric in workload.metrics:
+        if metric.target is None and metric.absolute is None:
+            continue
+        verdict = {"workload": workload.number, "name": workload.name, "metric": metric.key, "label": metric.label,
+                   "target": metric.target if metric.target is not None else metric.absolute,
+                   "kind": "ratio" if metric.target is not None else "figure", "better": metric.better,
+                   "best_peer": None, "value": None, "verdict": "not measured"}
+        record = records.get(name, {"rounds": []})
+        found = values(record, metric.key)
+        if "failed" in record:
+            verdict["verdict"] = "failed"
+        elif found and metric.target is not None:
+            verdict["best_peer"] = best_peer(records, peers, metric)
+            if verdict["best_peer"]:
+                verdict["value"] = ratio(records, name, verdict["best_peer"], metric)
+        elif found:
+            # A figure that must hold must hold in every round, but fairness is a matter of the median.
+            verdict["value"] = max(found) if metric.better == "low" else stats.median(found)
+        if verdict["value"] is not None:
+            far = verdict["value"] - verdict["target"]
+            met = far <= 0 if metric.better == "low" else far >= 0
+            verdict["verdict"] = "met" if met else f"missed by {digits(abs(far))}"
+        verdicts.append(verdict)
+    return verdicts
+
+
+def heading(columns):
+    """Labels that are wrapped and stand at the bottom of their columns."""
+    wrapped = [(width, textwrap.wrap(label, width - 1, break_long_words=False) or [""]) for label, width, _ in columns]
+    height = max(len(lines) for _, lines in wrapped)
+    for i in range(height):
+        cells = [([""] * (height - len(lines)) + lines)[i].rjust(width) for width, lines in wrapped]
+        print(" " * NAME_WIDTH + "".join(cells))
+
+
+def columns_of(workload, records, peers):
+    """(label, width, function of a proxy's name) for each column."""
+    columns = []
+    for metric in workload.metrics:
+        if not any(values(record, metric.key) for record in records.values()):
+            continue
+        columns.append((metric.label, WIDE if metric.has_spread() else NARROW,
+                        lambda name, metric=metric: cell(records[name], metric)))
+        best = best_peer(records, peers, metric) if metric.target is not None else None
+        if best:
+            def of_best(name, metric=metric, best=best):
+                share = ratio(records, name, best, metric)
+                return "-" if share is None else f"{share:.2f}" + (" *" if name == best else "")
+            columns.append(("ratio to *", NARROW, of_best))
+    if any("system_calls_per_gb" in record for record in records.values()):
+        columns.append(("system calls/GB", NARROW,
+                        lambda name: digits(records[name].get("system_calls_per_gb", 0))))
+    return columns
+
+
+def workload_table(workload, records, peers, notes):
+    rounds = max(len(record["rounds"]) for record in records.values())
+    print(f"\n{workload.number} {workload.name}: {workload.what}; {rounds} round{'s' if rounds != 1 else ''}")
+    columns = columns_of(workload, records, peers)
+    while columns:
+        count = 0
+        while count < len(columns) and NAME_WIDTH + sum(width for _, width, _ in columns[:count + 1]) <= LINE:
+            count += 1
+        part, columns = columns[:count], columns[count:]
+        heading(part)
+        for name in records:
+            print((name + notes.get(name, "")).ljust(NAME_WIDTH)
+                  + "".join(of(name).rjust(width) for _, width, of in part))
+    for name, record in records.items():
+        if "failed" in record:
+            print("\n".join(textwrap.wrap(f"{name} failed: {record['failed']}", 80, subsequent_indent="  ")))
+        if "system_calls_failed" in record:
+            print("\n".join(textwrap.wrap(f"{name}, system calls: {record['system_calls_failed']}", 80,
+                                          subsequent_indent="  ")))
+
+
+def verdict_table(verdicts):
+    print("\nheadgate against its targets; a ratio is to the best peer of the same run")
+    print(f"{'workload':15}{'figure':22}{'target':>9}{'is':>8}  {'best peer':12}verdict")
+    for verdict in verdicts:
+        sign = "<=" if verdict["better"] == "low" else ">="
+        value = "-" if verdict["value"] is None else f"{verdict['value']:.2f}"
+        label = verdict["label"] + (", ratio" if verdict["kind"] == "ratio" else "")
+        place = f"{verdict['workload']} {verdict['name']}"
+        print(f"{place:15}{label[:21]:22}{sign + ' ' + format(verdict['target'], 'g'):>9}{value:>8}  "
+              f"{verdict['best_peer'] or '':12}{verdict['verdict']}")
+    met = sum(verdict["verdict"] == "met" for verdict in verdicts)
+    print(f"{met} of {len(verdicts)} targets met")
+
+
+def intro(facts, table, core):
+    print(f"{facts['cpu']}, {facts['processors']} processors, Linux {facts['kernel']}, kernel TLS "
+          f"{'there' if facts['kernel_tls'] else 'not there'}")
+    print(f"{table['openssl']}; load average before: {facts['load_average']:.1f}")
+    print("\n".join(textwrap.wrap("; ".join(dict.fromkeys(table["versions"].values())), 80)))
+    print("one processor: nothing is pinned, all share it" if core is None else
+          "proxy on a processor of its own, load generator and engine on another")
+    print("medians ± half the range between best and worst round")
+    if any(not checks for checks in table["checks_token"].values()):
+        names = [name for name, checks in table["checks_token"].items() if not checks]
+        print("\n".join(textwrap.wrap(f"(t): checks no token: {', '.join(names)}", 80)))
+    for name, reason in {**table["skipped"], **table["failed"]}.items():
+        print("\n".join(textwrap.wrap(f"skipped: {name}: {reason}", 80, subsequent_indent="  ")))

@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: MIT
+"""The workloads: what is done, which figures come out of it, and what headgate should reach.
+
+Each measure() is one round with one proxy and returns {metric key: figure}; raw() keeps all that was counted.
+"""
+
+import dataclasses
+import time
+
+from . import host, loads, process, stats
+from .host import GB, Failed
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    key: str
+    label: str  # with its unit
+    better: str = "low"  # or "high"
+    target: float = None  # headgate's ratio to the best peer
+    absolute: float = None  # or its figure itself
+    main: bool = False  # has a plot
+
+    def has_spread(self):
+        """Whether the table shows how far its rounds lie apart; it does so where somebody compares."""
+        return self.main or self.target is not None or self.key in ("p99_us", "mb_per_s")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """How much of everything: the full run and the quick one."""
+
+    rounds: int
+    few_rounds: int  # of what takes long by itself
+    bytes: int
+    mixed_bytes: int
+    pings: int
+    handshakes: int
+    idle: int
+    followers: int
+    lines: int
+    sessions: int
+    echoes: int
+    abuse_s: int
+    image_bytes: int
+
+
+FULL = Sizes(rounds=7, few_rounds=3, bytes=512 << 20, mixed_bytes=12 << 20, pings=20000, handshakes=1000, idle=10000,
+             followers=1000, lines=3, sessions=1000, echoes=20000, abuse_s=3, image_bytes=500 * 1000 * 1000)
+QUICK = Sizes(rounds=3, few_rounds=1, bytes=128 << 20, mixed_bytes=2 << 20, pings=5000, handshakes=300, idle=1000,
+              followers=200, lines=2, sessions=200, echoes=2000, abuse_s=2, image_bytes=100 * 1000 * 1000)
+
+
+def per_gb(result):
+    size = result["bytes"] / GB
+    return {"cpu_s_per_gb": result["cpu_s"] / size, "mb_per_s": result["bytes_per_s"] / 1e6,
+            "user_share": result["user_s"] / max(result["user_s"] + result["system_s"], 1e-9),
+            "iowq_s_per_gb": result["iowq_s"] / size, "switches_per_gb": result["switches"] / size,
+            "machine_s_per_gb": result["machine_s"] / size}
+
+
+def latencies(result):
+    return {f"{key}_us": result[f"{key}_us"] for key in ("p50", "p99", "p999")}
+
+
+BULK_EXTRA = (
+    Metric("mb_per_s", "MB/s", better="high"),
+    Metric("user_share", "of it user"),
+    Metric("iowq_s_per_gb", "io-wq s/GB"),
+    Metric("switches_per_gb", "switches/GB"),
+    Metric("machine_s_per_gb", "machine s/GB"),
+)
+
+
+class Workload:
+    number = 0
+    name = ""
+    what = ""
+    metrics = ()
+    seldom = False  # few rounds
+    reads_http = False  # needs a proxy that reads heads
+    real_engine = False
+
+    def __init__(self, sizes, core):
+        self.sizes, self.core = sizes, core
+
+    def rounds(self):
+        return self.sizes.few_rounds if self.seldom else self.sizes.rounds
+
+    def warm_up(self, proxy):
+        """Not measured, before a proxy's first round."""
+
+    def measure(self, proxy):
+        raise NotImplementedError
+
+
+class Bulk(Workload):
+    mode = None
+    syscalls = True
+
+    def warm_up(self, proxy):
+        loads.measure(proxy, self.core, self.mode, "--bytes", 32 << 20)
+
+    def measure(self, proxy):
+        return per_gb(loads.measure(proxy, self.core, self.mode, "--bytes", self.sizes.bytes))
+
+
+class LoadLength(Bulk):
+    number, name, mode = 1, "load", "up-cl"
+    what = "images/load, Content-Length"
+    metrics = (Metric("cpu_s_per_gb", "CPU s/GB", target=0.75, main=True), *BULK_EXTRA)
+
+
+class LoadChunked(Bulk):
+    number, name, mode = 2, "load-chunked", "up-chunked"
+    what = "images/load, chunked as Go does it"
+    metrics = (Metric("cpu_s_per_gb", "CPU s/GB", target=0.75, main=True), *BULK_EXTRA)
+
+
+class Get(Bulk):
+    number, name, mode = 3, "get", "down"
+    what = "images/get"
+    metrics = (Metric("cpu_s_per_gb", "CPU s/GB", target=0.70, main=True), *BULK_EXTRA)
+
+
+class Mixed(Workload):
+    number, name = 4, "mixed"
+    what = "64 transfers at once, both ways"
+    metrics = (
+        Metric("mb_per_s", "MB/s", better="high", target=1.2, main=True),
+        Metric("jain", "fairness (Jain)", better="high", absolute=0.95),
+        Metric("cpu_s_per_gb", "CPU s/GB"),
+        Metric("peak_mb", "peak RSS MB"),
+    )
+
+    def measure(self, proxy):
+        result = loads.measure(proxy, self.core, "mixed", "--connections", 64, "--bytes", self.sizes.mixed_bytes)
+        figures = per_gb(result)
+        figures["jain"] = stats.jain([1 / seconds for seconds in result["transfer_s"]])
+        figures["peak_mb"] = process.memory_kb(proxy.pids(), "VmHWM") / 1024
+        return figures
+
+
+class Ping(Workload):
+    number, name = 5, "ping"
+    what = "_ping with token, 32 kept connections"
+    metrics = (
+        Metric("cpu_us", "CPU us/request", target=0.9, main=True),
+        Metric("p99_us", "p99 us", target=1.0),
+        Metric("p50_us", "p50 us"),
+        Metric("p999_us", "p99.9 us"),
+        Metric("requests_per_s", "requests/s", better="high"),
+        Metric("switches_per_request", "switches/request"),
+    )
+    arguments = ("--connections", 32)
+
+    def warm_up(self, proxy):
+        loads.measure(proxy, self.core, "ping", "--requests", 1000, *self.arguments)
+
+    def measure(self, proxy):
+        result = loads.measure(proxy, self.core, "ping", "--requests", self.sizes.pings, *self.arguments)
+        return {"cpu_us": result["cpu_s"] / result["requests"] * 1e6, "requests_per_s": result["requests_per_s"],
+                "switches_per_request": result["switches"] / result["requests"], **latencies(result)}
+
+
+class PingUnderBulk(Workload):
+    number, name = 6, "ping-bulk"
+    what = "500 _ping/s while images/load runs"
+    metrics = (
+        Metric("p99_us", "p99 us", target=0.5, main=True),
+        Metric("p50_us", "p50 us"),
+        Metric("p999_us", "p99.9 us"),
+        Metric("bulk_mb_per_s", "bulk MB/s", better="high"),
+    )
+
+    def measure(self, proxy):
+        """The pings go by the clock: what a slow answer delays counts as late. Their client is a real-time process (as
+        root), because what is measured is the proxy, not the queue for the processor that the load shares."""
+        bulk = loads.load(proxy, self.core, "up-cl", "--bytes", 1 << 40)
+        try:
+            bulk.go()
+            time.sleep(0.2)
+            before = process.sample(proxy.pids())
+            started = time.monotonic()
+            result = loads.measure(proxy, self.core, "ping", "--connections", 4, "--interval-us", 8000, "--requests",
+                                   max(self.sizes.pings // 20, 100), realtime=True)
+            took = time.monotonic() - started
+            if bulk.process.poll() is not None:
+                raise Failed("the bulk transfer ended")
+            used = process.sample(proxy.pids()) - before
+            moved = bulk_sent(bulk)
+        finally:
+            bulk.close()
+        return {**latencies(result), "bulk_mb_per_s": moved / (took + 0.2) / 1e6, "cpu_share": used.cpu_s / took}
+
+
+def bulk_sent(runner):
+    """What the bulk's client has written to its socket by now."""
+    match = [line for line in host.read(f"/proc/{runner.process.pid}/io").splitlines() if line.startswith("wchar")]
+    return int(match[0].split()[1])
+
+
+class Handshake(Workload):
+    number, name = 7, "handshake"
+    what = "a new connection for each _ping"
+    metrics = (
+        Metric("cpu_us", "CPU us/connection", target=1.0, main=True),
+        Metric("p50_us", "p50 us"),
+        Metric("p99_us", "p99 us"),
+        Metric("requests_per_s", "connections/s", better="high"),
+    )
+
+    def warm_up(self, proxy):
+        loads.measure(proxy, self.core, "handshake", "--requests", 50, "--connections", 8)
+
+    def measure(self, proxy):
+        result = loads.measure(proxy, self.core, "handshake", "--requests", self.sizes.handshakes, "--connections", 8)
+        return {"cpu_us": result["cpu_s"] / result["requests"] * 1e6, "requests_per_s": result["requests_per_s"],
+                **latencies(result)}
+
+
+class Idle(Workload):
+    number, name, seldom = 8, "idle", True
+    what = "idle TLS streams"
+    metrics = (
+        Metric("user_kb", "user KB/stream", target=0.9, main=True),
+        Metric("kernel_kb", "kernel KB/stream (*)"),
+    )
+
+    def __init__(self, sizes, core):
+        super().__init__(sizes, core)
+        # A proxy has two descriptors for each.
+        self.count = min(sizes.idle, (host.raise_file_limit() - 600) // 2)
+        self.what = f"{self.count} idle TLS streams"
+        if self.count < sizes.idle:
+            self.what += ", as many as descriptors allow"
+
+    def rounds(self):
+        return 1  # each one takes a fresh process, and memory hardly varies
+
+    def measure(self, proxy):
+        proxy.restart()
+        loads.measure(proxy, self.core, "ping", "--requests", 10)
+        time.sleep(0.3)
+        count = self.count
+        runner = loads.load(proxy, self.core, "idle", "--connections", count, "--sources", 8)
+        try:
+            user, kernel = process.memory_kb(proxy.pids(), "VmRSS"), host.kernel_memory_kb()
+            runner.go().result()
+            time.sleep(1)
+            user = process.memory_kb(proxy.pids(), "VmRSS") - user
+            kernel = host.kernel_memory_kb() - kernel
+            left = int(runner.end().split(b":")[1].strip(b" }\n"))
+        finally:
+            runner.close()
+        if left != count:
+            raise Failed(f"only {left} of {count} streams were left")
+        return {"user_kb": user / count, "kernel_kb": kernel / count}
+
+
+class Logs(Workload):
+    number, name, seldom = 9, "logs", True
+    what = "log followers, a line a second each"
+    metrics = (
+        Metric("p99_us", "p99 us", target=1.0, main=True),
+        Metric("missing", "lines missing", absolute=0),
+        Metric("p50_us", "p50 us"),
+        Metric("cpu_us", "CPU us/line"),
+        Metric("switches_per_line", "switches/line"),
+    )
+
+    def measure(self, proxy):
+        result = loads.measure(proxy, self.core, "logs", "--connections", self.sizes.followers, "--lines",
+                               self.sizes.lines, "--interval-us", 1000000, "--sources", 8, realtime=True)
+        # The load ends with an error at a line that is missing or out of order; this counts once more.
+        wanted = self.sizes.followers * self.sizes.lines
+        return {**latencies(result), "missing": wanted - result["lines"], "cpu_us": result["cpu_s"] / wanted * 1e6,
+                "switches_per_line": result["switches"] / wanted}
+
+
+class Echo(Workload):
+    number, name, seldom = 10, "echo", True
+    what = "exec sessions, 10 bytes a second each"
+    metrics = (
+        Metric("p99_us", "p99 us", target=0.8, main=True),
+        Metric("p50_us", "p50 us"),
+        Metric("p999_us", "p99.9 us"),
+        Metric("cpu_us", "CPU us/echo"),
+    )
+
+    def measure(self, proxy):
+        result = loads.measure(proxy, self.core, "echo", "--connections", self.sizes.sessions, "--requests",
+                               self.sizes.echoes, "--interval-us", 100000, "--sources", 8, realtime=True)
+        return {**latencies(result), "cpu_us": result["cpu_s"] / result["requests"] * 1e6}
+
+
+class Abuse(Workload):
+    number, name, seldom = 11, "abuse", True
+    what = "attackers from one address, a good client"
+    kinds = (("slow-heads", "slow heads", 500), ("stalled-readers", "stalled", 100), ("tiny-records", "1-byte rec.", 4),
+             ("bad-tokens", "bad tokens", 8))
+    metrics = tuple(metric for kind, label, _ in kinds for metric in (
+        Metric(f"{kind}_p99_us", f"{label}: p99 us", main=kind == "slow-heads"),
+        Metric(f"{kind}_lost", f"{label}: not served", absolute=0),
+        Metric(f"{kind}_kb", f"{label}: KB each"),
+        Metric(f"{kind}_growing_kb", f"{label}: growing KB/s"),
+        Metric(f"{kind}_cpu", f"{label}: CPU share"),
+    ))
+
+    def rounds(self):
+        return 1
+
+    def measure(self, proxy):
+        proxy.restart()
+        figures = {}
+        for kind, label, count in self.kinds:
+            if kind == "bad-tokens" and not proxy.checks_token:
+                continue
+            try:
+                figures.update({f"{kind}_{key}": value for key, value in self.attack(proxy, kind, count).items()})
+            except Failed as failure:
+                raise Failed(f"{label}: {failure}") from failure
+        return figures
+
+    def attack(self, proxy, kind, count):
+        """Memory is read after the first second of the attack, when its buffers stand, and at its end."""
+        seconds = self.sizes.abuse_s
+        loads.measure(proxy, self.core, "ping", "--requests", 100)
+        quiet = process.memory_kb(proxy.pids(), "VmRSS")
+        attackers = loads.abuse(proxy, self.core, kind, seconds + 1, count)
+        try:
+            attackers.go()
+            time.sleep(1)
+            early = process.memory_kb(proxy.pids(), "VmRSS")
+            before, started = process.sample(proxy.pids()), time.monotonic()
+            good = loads.measure(proxy, self.core, "ping", "--connections", 4, "--interval-us", 20000, "--requests",
+                                 max(1, 200 * (seconds - 1)), realtime=True)
+            used, took = process.sample(proxy.pids()) - before, time.monotonic() - started
+            late = process.memory_kb(proxy.pids(), "VmRSS")
+            attackers.result()
+            attackers.end()
+        finally:
+            attackers.close()
+        return {"p99_us": good["p99_us"], "lost": max(1, 200 * (seconds - 1)) - good["requests"],
+                "kb": (late - quiet) / count, "growing_kb": (late - early) / took, "cpu": used.cpu_s / took}
+
+
+class Docker(Workload):
+    """docker load and docker save with Docker's own CLI and engine; direct is the engine's own socket."""
+
+    number, name, seldom, real_engine = 12, "docker", True, True
+    what = "docker load and save, real engine"
+    metrics = (
+        Metric("load_cpu_s_per_gb", "load: CPU s/GB", main=True),
+        Metric("save_cpu_s_per_gb", "save: CPU s/GB"),
+        Metric("load_s", "load: s"),
+        Metric("save_s", "save: s"),
+    )
+
+    def __init__(self, sizes, core):
+        super().__init__(sizes, core)
+        self.docker = None  # set by measure.py: a dockerd.Docker
+
+    def measure(self, proxy):
+        figures = {}
+        for what in ("load", "save"):
+            seconds, cpu_s, size = self.docker.transfer(what, proxy)
+            figures[f"{what}_s"] = seconds
+            if cpu_s is not None:
+                figures[f"{what}_cpu_s_per_gb"] = cpu_s / (size / GB)
+        return figures
+
+
+ALL = (LoadLength, LoadChunked, Get, Mixed, Ping, PingUnderBulk, Handshake, Idle, Logs, Echo, Abuse, Docker)
+
+
+def choose(text):
+    """Of "1,ping,..."; None for an unknown one."""
+    chosen = []
+    for word in text.replace(",", " ").split():
+        found = [kind for kind in ALL if word in (str(kind.number), kind.name)]
+        if not found:
+            raise ValueError(f"no workload '{word}'; there are: "
+                             + ", ".join(f"{kind.number} {kind.name}" for kind in ALL))
+        chosen += [kind for kind in found if kind not in chosen]
+    return chosen
