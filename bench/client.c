@@ -309,7 +309,6 @@ static bool client_read(struct client *c)
 static void client_step(struct client *c)
 {
 	struct load_thread *thread = c->thread;
-	int sent = 0;
 
 	thread->in_short = false;
 	if (c->state == CLIENT_HANDSHAKE) {
@@ -321,11 +320,8 @@ static void client_step(struct client *c)
 		if (c->state == CLIENT_HANDSHAKE)
 			return;
 	}
-	if (c->state == CLIENT_SENDING) {
-		sent = request_send(c);
-		if (sent == 0)
-			c->state = CLIENT_ANSWER;
-	}
+	if (c->state == CLIENT_SENDING && request_send(c) == 0)
+		c->state = CLIENT_ANSWER;
 	/* After a failed send the answer may still tell why. */
 	if (!client_read(c)) {
 		if (thread->options->mode == MODE_IDLE && c->head_done)
@@ -335,7 +331,8 @@ static void client_step(struct client *c)
 	thread->in_start = thread->in_end = 0;
 	if (c->state == CLIENT_CLOSED)
 		return;
-	client_want(c, c->state == CLIENT_SENDING && sent != 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	/* client_read() may have begun the next request. */
+	client_want(c, c->state == CLIENT_SENDING ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 /* ---- a thread's clients ---- */

@@ -68,6 +68,7 @@ struct client {
 	unsigned chunk_part;   /* of a chunked body: the next of a chunk's writes */
 	bool last_sent;	       /* the chunk of size 0 has been written */
 	bool head_done, close_after;
+	bool begun;	      /* modes of one request a connection: it has had it */
 	bool tunnelled;	      /* mode echo: the 101 has come */
 	size_t answer_len;    /* bytes in `answer`: the head, and what fits of the body; or a log's line */
 	uint64_t answer_left; /* of the body, or of a log's chunk */

@@ -7,6 +7,7 @@
  * With --wait it says "ready" when its connections stand and goes on at a line on stdin, so that the
  * caller can read the proxy's CPU clock right before and after the load. In mode idle it holds the
  * streams, after its line of JSON, until stdin ends, and then says in a second line how many are left.
+ * SIGTERM ends a load early; the line of JSON then has what was complete by then.
  *
  * Certificates are not verified: that would be the client's time, not the proxy's. TLS 1.3 with
  * AES-128-GCM only, so that every proxy encrypts the same way.
@@ -17,6 +18,7 @@
 #include <err.h>
 #include <getopt.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +259,15 @@ static void hold(struct load *load, struct load_thread *thread)
 	}
 }
 
+/* SIGTERM: what is done so far is the result. */
+static volatile sig_atomic_t stop_asked;
+
+static void on_term(int signal_number)
+{
+	(void)signal_number;
+	stop_asked = 1;
+}
+
 static void *thread_main(void *arg)
 {
 	struct load *load = arg;
@@ -270,7 +281,7 @@ static void *thread_main(void *arg)
 		thread->running = true;
 	else
 		load_thread_start(thread);
-	while (!thread->errors && thread->requests_done < thread->requests_quota) {
+	while (!stop_asked && !thread->errors && thread->requests_done < thread->requests_quota) {
 		if (thread->opened < thread->clients_count)
 			load_thread_open_more(thread);
 		load_thread_turn(thread, TURN_TIMEOUT_MS);
@@ -360,6 +371,7 @@ int main(int argc, char **argv)
 	struct rlimit files = {.rlim_cur = 65536, .rlim_max = 65536};
 
 	options_read(&load.options, argc, argv);
+	signal(SIGTERM, on_term);
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0 && getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);

@@ -152,9 +152,13 @@ bool request_start(struct client *c)
 	struct load_thread *thread = c->thread;
 	uint64_t interval_ns = thread->options->mode == MODE_LOGS ? 0 : thread->options->interval_ns;
 
-	if (!thread->running || thread->requests_started == thread->requests_quota ||
+	bool single = thread->options->mode == MODE_MIXED || thread->options->mode == MODE_LOGS ||
+		      thread->options->mode == MODE_IDLE;
+
+	if (!thread->running || thread->requests_started == thread->requests_quota || (single && c->begun) ||
 	    (interval_ns > 0 && c->owed == 0))
 		return true;
+	c->begun = true;
 	thread->requests_started++;
 	c->answer_len = 0;
 	c->answer[0] = '\0';

@@ -55,6 +55,11 @@ class Runner:
             self.failed(f"{result['errors']} errors; {result['error'][:120]}")
         return result
 
+    def interrupt(self):
+        """The load stops; its result is what was complete by now."""
+        self.process.terminate()
+        return self
+
     def end(self):
         """Its last words."""
         self.process.stdin.close()

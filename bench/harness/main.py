@@ -30,7 +30,9 @@ def options_read(arguments):
     parser.add_argument("--quick", action="store_true", help="small sizes, few rounds, two peers: under 2 minutes")
     parser.add_argument("--workloads", default="", metavar="N,...", help="by number or name (default: all)")
     parser.add_argument("--peers", default="", metavar="NAME,...",
-                        help="by name, or by program for all its configurations; none for headgate alone (default: all)")
+                        help="by name, or by program for all its configurations; "
+                             "all, or none for headgate alone (default: all, quick: "
+                             f"{QUICK_PEERS})")
     parser.add_argument("--table", choices=["host", "trixie", "both"], default=None,
                         help="host's packages, Debian trixie's with OpenSSL 3.5, or both (default: both, quick: host)")
     parser.add_argument("--rounds", type=int, help="instead of 7 (quick: 3)")
@@ -74,6 +76,8 @@ def install(packages):
 def chosen_peers(options, core):
     known = peers.all_peers(core)
     words = (options.peers or (QUICK_PEERS if options.quick else "")).replace(",", " ").split()
+    if "all" in words:
+        return known
     for word in words:
         if word != "none" and not any(word in (peer.name, peer.program) for peer in known):
             die(f"no peer '{word}'; there are: {' '.join(peer.name for peer in known)}", 2)
@@ -155,7 +159,7 @@ def run_table(name, options, proxies, openssl, run, cores):
             sys.stdout.flush()
             save(run, options.json)
 
-        measure.run(chosen, working, cores[1], done, not options.no_trace)
+        measure.run(chosen, working, engine, cores[1], done, not options.no_trace)
         report.verdict_table(table["verdicts"])
         if any(workload.number == 8 for workload in chosen):
             print("(*) kernel memory of the whole machine: also the client's and the engine's sockets")

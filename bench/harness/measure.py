@@ -43,6 +43,14 @@ class Engine:
         if self.process.stdout.readline() != b"ready\n":
             raise Failed("the stand-in engine did not start")
 
+    def be_prompt(self, prompt):
+        """A real-time process, where we may make it one."""
+        try:
+            os.sched_setscheduler(self.process.pid, os.SCHED_FIFO if prompt else os.SCHED_OTHER,
+                                  os.sched_param(1 if prompt else 0))
+        except PermissionError:
+            pass
+
     def stop(self):
         process.stop(self.process)
         self.process.stdout.close()
@@ -155,12 +163,14 @@ def system_calls(workload, proxy, core):
     return int(match.group(1)) / (result["bytes"] / GB)
 
 
-def run(workloads, proxies, core, on_done, trace=True):
+def run(workloads, proxies, engine, core, on_done, trace=True):
     """Measures everything; on_done(workload, records) after each workload."""
     progress = Progress()
     for workload in workloads:
         measure = measure_docker if workload.real_engine else measure_workload
+        engine.be_prompt(workload.prompt_engine)
         records = measure(workload, proxies, progress)
+        engine.be_prompt(False)
         if trace and getattr(workload, "syscalls", False):
             for proxy in proxies:
                 try:

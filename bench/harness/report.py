@@ -82,13 +82,17 @@ def heading(columns):
         print(" " * NAME_WIDTH + "".join(cells))
 
 
+def narrow(label):
+    return max(NARROW, max(len(word) for word in label.split()) + 1)
+
+
 def columns_of(workload, records, peers):
     """(label, width, function of a proxy's name) for each column."""
     columns = []
     for metric in workload.metrics:
         if not any(values(record, metric.key) for record in records.values()):
             continue
-        columns.append((metric.label, WIDE if metric.has_spread() else NARROW,
+        columns.append((metric.label, WIDE if metric.has_spread() else narrow(metric.label),
                         lambda name, metric=metric: cell(records[name], metric)))
         best = best_peer(records, peers, metric) if metric.target is not None else None
         if best:
@@ -108,7 +112,7 @@ def workload_table(workload, records, peers, notes):
     columns = columns_of(workload, records, peers)
     while columns:
         count = 0
-        while count < len(columns) and NAME_WIDTH + sum(width for _, width, _ in columns[:count + 1]) <= LINE:
+        while count < min(len(columns), workload.row or len(columns)) and NAME_WIDTH + sum(width for _, width, _ in columns[:count + 1]) <= LINE:
             count += 1
         part, columns = columns[:count], columns[count:]
         heading(part)
@@ -118,6 +122,8 @@ def workload_table(workload, records, peers, notes):
     for name, record in records.items():
         if "failed" in record:
             print("\n".join(textwrap.wrap(f"{name} failed: {record['failed']}", 80, subsequent_indent="  ")))
+        elif "retried" in record:
+            print("\n".join(textwrap.wrap(f"{name}, tried again: {record['retried']}", 80, subsequent_indent="  ")))
         if "system_calls_failed" in record:
             print("\n".join(textwrap.wrap(f"{name}, system calls: {record['system_calls_failed']}", 80,
                                           subsequent_indent="  ")))

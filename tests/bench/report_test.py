@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""Verdicts and comparisons, of records that were written by hand."""
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+import unittest
+
+from harness import compare, report, workloads
+
+
+def record(*values, key="cpu_s_per_gb", **more):
+    return {"rounds": [{key: value} for value in values], **more}
+
+
+class Verdicts(unittest.TestCase):
+    def setUp(self):
+        self.load = workloads.LoadLength(workloads.QUICK, None)
+
+    def judge(self, records, peers=("a", "b")):
+        return report.judge(self.load, records, peers)[0]
+
+    def test_the_best_peer_is_the_yardstick(self):
+        verdict = self.judge({"headgate": record(0.7, 0.7), "a": record(1.0, 1.0), "b": record(2.0, 2.0)})
+        self.assertEqual((verdict["best_peer"], verdict["verdict"]), ("a", "met"))
+        self.assertAlmostEqual(verdict["value"], 0.7)
+
+    def test_missed_by_how_much(self):
+        verdict = self.judge({"headgate": record(0.8), "a": record(1.0)})
+        self.assertEqual(verdict["verdict"], "missed by 0.050")
+
+    def test_a_failure_is_not_met(self):
+        verdict = self.judge({"headgate": record(0.1, failed="it has died"), "a": record(1.0)})
+        self.assertEqual(verdict["verdict"], "failed")
+
+    def test_direct_is_no_peer(self):
+        verdict = self.judge({"headgate": record(0.7), "direct": record(0.1), "a": record(1.0)})
+        self.assertEqual(verdict["best_peer"], "a")
+
+    def test_without_peers_nothing_is_claimed(self):
+        self.assertEqual(self.judge({"headgate": record(0.1)}, ())["verdict"], "not measured")
+
+    def test_more_is_better_where_it_is(self):
+        mixed = workloads.Mixed(workloads.QUICK, None)
+        records = {"headgate": {"rounds": [{"mb_per_s": 130, "jain": 0.9}]},
+                   "a": {"rounds": [{"mb_per_s": 100, "jain": 1.0}]}}
+        verdicts = report.judge(mixed, records, ("a",))
+        self.assertEqual([verdict["verdict"] for verdict in verdicts], ["met", "missed by 0.050"])
+
+    def test_a_table_fits_the_line_and_names_failures(self):
+        out = io.StringIO()
+        records = {"headgate": record(0.7123, 0.8), "haproxy-64k": record(10000.5), "hitch": record(failed="no socket")}
+        with contextlib.redirect_stdout(out):
+            report.workload_table(self.load, records, ("haproxy-64k", "hitch"), {"hitch": " (t)"})
+        self.assertLessEqual(max(len(line) for line in out.getvalue().splitlines()), 80)
+        self.assertIn("hitch failed: no socket", out.getvalue())
+
+
+class Compare(unittest.TestCase):
+    def run_of(self, *values, **more):
+        return {"format": 1, "facts": {"cpu": "c", **more}, "sizes": {"bytes": 1}, "tables": {"host": {
+            "openssl": "o", "versions": {"headgate": "1"}, "workloads": {"1": {"headgate": record(*values)}}}}}
+
+    def compare(self, old, new):
+        out = io.StringIO()
+        with tempfile.TemporaryDirectory() as directory:
+            paths = []
+            for name, run in (("old", old), ("new", new)):
+                paths.append(os.path.join(directory, name))
+                with open(paths[-1], "w", encoding="ascii") as file:
+                    json.dump(run, file)
+            with contextlib.redirect_stdout(out):
+                compare.main(*paths)
+        return out.getvalue()
+
+    def test_nothing_moved(self):
+        self.assertIn("1 figures, 0 moved", self.compare(self.run_of(1, 1, 1), self.run_of(1.01, 1, 1)))
+
+    def test_worse_is_named(self):
+        text = self.compare(self.run_of(1, 1, 1), self.run_of(1.5, 1.5, 1.5))
+        self.assertIn("1 figures, 1 moved", text)
+        self.assertIn("worse: host 1 load, headgate", text)
+
+    def test_better_is_not_worse(self):
+        self.assertNotIn("worse: ", self.compare(self.run_of(1, 1, 1), self.run_of(0.5, 0.5, 0.5)))
+
+    def test_what_failed_since_moved(self):
+        self.assertIn("measured -> failed", self.compare(self.run_of(1, 1, 1), self.run_of()))
+
+    def test_another_machine_is_said(self):
+        self.assertIn("unlike: cpu: c -> d", self.compare(self.run_of(1), self.run_of(1, cpu="d")))
+
+
+class Choice(unittest.TestCase):
+    def test_by_number_and_name_once(self):
+        self.assertEqual([kind.number for kind in workloads.choose("1,ping 5")], [1, 5])
+
+    def test_unknown(self):
+        with self.assertRaises(ValueError):
+            workloads.choose("1,nonsense")
+
+    def test_numbers_are_those_of_the_list(self):
+        self.assertEqual([kind.number for kind in workloads.ALL], list(range(1, 13)))
