@@ -101,6 +101,8 @@ def measure(proxy, core, mode, *arguments, settle_s=0.0, realtime=False):
         result = runner.go().result()
         time.sleep(settle_s)
         result.update(dataclasses.asdict(process.sample(pids) - before))
+        if not proxy.keeps_threads:
+            result["switches"] = None
         runner.end()
     finally:
         runner.close()

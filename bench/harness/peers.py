@@ -44,9 +44,12 @@ class Peer(Proxy):
             file.write(fill(self.template, {**self.values(), **more}))
         return path
 
-    def ask_version(self, *arguments, use_stderr=False):
+    def ask_version(self, *arguments, use_stderr=False, find=r"(.*)"):
         command = [self.binary(), *arguments]
-        return first_line(self.tree.inside(command) if self.tree else command, use_stderr)
+        done = subprocess.run(self.tree.inside(command) if self.tree else command, capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, check=False)
+        found = re.search(find, done.stderr if use_stderr else done.stdout)
+        return found.group(1) if found else "unknown"
 
 
 class Nginx(Peer):
@@ -64,7 +67,7 @@ class Nginx(Peer):
         return [self.binary(), "-p", self.dir, "-c", self.write("nginx.conf", BUFFERS=buffers)]
 
     def version(self):
-        return self.ask_version("-v", use_stderr=True).replace("nginx version: ", "")
+        return self.ask_version("-v", use_stderr=True, find=r"(nginx/\S+)")
 
 
 class Haproxy(Peer):
@@ -79,18 +82,19 @@ class Haproxy(Peer):
                                                        MAXCONN=min(30000, (raise_file_limit() - 500) // 2))]
 
     def version(self):
-        return self.ask_version("-v").split(" - ")[0].replace("HAProxy version ", "haproxy/").strip()
+        return "haproxy/" + self.ask_version("-v", find=r"version (\S+)")
 
 
 class Stunnel(Peer):
     program, package, template = "stunnel4", "stunnel4", "stunnel.conf"
     checks_token = False
+    keeps_threads = False
 
     def command(self):
         return [self.binary(), self.write("stunnel.conf")]
 
     def version(self):
-        return "stunnel/" + self.ask_version("-version", use_stderr=True).split()[1]
+        return "stunnel/" + self.ask_version("-version", use_stderr=True, find=r"stunnel ([0-9.]+)")
 
 
 class Hitch(Peer):
@@ -98,10 +102,12 @@ class Hitch(Peer):
     checks_token = False
 
     def command(self):
-        return [self.binary(), f"--config={self.write('hitch.conf')}"]
+        # It refuses to work as root; the key is read before it becomes nobody.
+        user = 'user = "nobody"' if os.geteuid() == 0 else ""
+        return [self.binary(), f"--config={self.write('hitch.conf', USER=user)}"]
 
     def version(self):
-        return self.ask_version("--version").replace(" ", "/")
+        return "hitch/" + self.ask_version("--version", find=r"hitch (\S+)")
 
 
 class Caddy(Peer):
@@ -116,7 +122,7 @@ class Caddy(Peer):
         return [self.binary(), "run", "--adapter", "caddyfile", "--config", self.write("Caddyfile")]
 
     def version(self):
-        return "caddy/" + self.ask_version("version").split()[0]
+        return "caddy/" + self.ask_version("version", find=r"(\S+)")
 
 
 class Node(Peer):

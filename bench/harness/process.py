@@ -77,12 +77,15 @@ class Sample:
     user_s: float
     system_s: float
     iowq_s: float
-    switches: int
+    switches: int  # None when threads have ended meanwhile: the kernel does not keep what they had
     machine_s: float
 
     def __sub__(self, before):
-        return Sample(*(getattr(self, field.name) - getattr(before, field.name)
+        used = Sample(*(getattr(self, field.name) - getattr(before, field.name)
                         for field in dataclasses.fields(self)))
+        used.iowq_s = max(used.iowq_s, 0.0)
+        used.switches = used.switches if used.switches >= 0 else None
+        return used
 
 
 def sample(pids):

@@ -18,9 +18,9 @@ def free_port():
         return sock.getsockname()[1]
 
 
-def first_line(command, use_stderr=False):
+def first_line(command):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return ((done.stderr if use_stderr else done.stdout).strip().splitlines() or ["unknown"])[0]
+    return (done.stdout.strip().splitlines() or ["unknown"])[0]
 
 
 class Proxy:
@@ -28,6 +28,7 @@ class Proxy:
 
     is_peer = False
     checks_token = True
+    keeps_threads = True  # a thread a connection takes its count of context switches along
     program = None  # what has to be installed; None: it is ours
     package = None  # the Debian package that brings it
     environment = {}

@@ -50,11 +50,15 @@ QUICK = Sizes(rounds=3, few_rounds=1, bytes=128 << 20, mixed_bytes=2 << 20, ping
               followers=200, lines=2, sessions=200, echoes=2000, abuse_s=2, image_bytes=100 * 1000 * 1000)
 
 
+def each(amount, count):
+    return None if amount is None else amount / count
+
+
 def per_gb(result):
     size = result["bytes"] / GB
     return {"cpu_s_per_gb": result["cpu_s"] / size, "mb_per_s": result["bytes_per_s"] / 1e6,
             "user_share": result["user_s"] / max(result["user_s"] + result["system_s"], 1e-9),
-            "iowq_s_per_gb": result["iowq_s"] / size, "switches_per_gb": result["switches"] / size,
+            "iowq_s_per_gb": result["iowq_s"] / size, "switches_per_gb": each(result["switches"], size),
             "machine_s_per_gb": result["machine_s"] / size}
 
 
@@ -160,7 +164,7 @@ class Ping(Workload):
     def measure(self, proxy):
         result = loads.measure(proxy, self.core, "ping", "--requests", self.sizes.pings, *self.arguments)
         return {"cpu_us": result["cpu_s"] / result["requests"] * 1e6, "requests_per_s": result["requests_per_s"],
-                "switches_per_request": result["switches"] / result["requests"], **latencies(result)}
+                "switches_per_request": each(result["switches"], result["requests"]), **latencies(result)}
 
 
 class PingUnderBulk(Workload):
@@ -267,7 +271,7 @@ class Logs(Workload):
         # The load ends with an error at a line that is missing or out of order; this counts once more.
         wanted = self.sizes.followers * self.sizes.lines
         return {**latencies(result), "missing": wanted - result["lines"], "cpu_us": result["cpu_s"] / wanted * 1e6,
-                "switches_per_line": result["switches"] / wanted}
+                "switches_per_line": each(result["switches"], wanted)}
 
 
 class Echo(Workload):
