@@ -3,15 +3,17 @@
 
 import argparse
 import dataclasses
+import fcntl
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
-from . import compare, host, measure, peers, plots, report, workloads
+from . import compare, guest, host, measure, peers, plots, report, workloads
 from .host import TOP, WORK, Failed, die, say
 from .proxies import Direct, Headgate
 from .tree import STATIC, Tree
@@ -33,8 +35,9 @@ def options_read(arguments):
                         help="by name, or by program for all its configurations; "
                              "all, or none for headgate alone (default: all, quick: "
                              f"{QUICK_PEERS})")
-    parser.add_argument("--table", choices=["host", "trixie", "both"], default=None,
-                        help="host's packages, Debian trixie's with OpenSSL 3.5, or both (default: both, quick: host)")
+    parser.add_argument("--table", choices=["host", "trixie", "both", "guest"], default=None,
+                        help="host's packages, Debian trixie's with OpenSSL 3.5, or both (default: both, quick: host); "
+                             "guest: kernel TLS in a guest kernel, counted")
     parser.add_argument("--rounds", type=int, help="instead of 7 (quick: 3)")
     parser.add_argument("--no-install", action="store_true", help="skip peers that are missing")
     parser.add_argument("--no-trace", action="store_true", help="do not count system calls")
@@ -169,8 +172,22 @@ def run_table(name, options, proxies, openssl, run, cores):
         for proxy in proxies:
             proxy.stop()
         engine.stop()
-    directory = os.path.join(host.BENCH, "plots") if options.baseline else os.path.join(WORK, "plots")
-    plots.draw_all(directory, name, chosen, table["workloads"], table["verdicts"])
+    plots.draw_all(plot_directory(options), name, chosen, table["workloads"], table["verdicts"])
+
+
+def guest_tables(options, run):
+    say("kernel TLS in a guest that counts instructions: some minutes, whatever else this machine does")
+    try:
+        for name, table, kinds in guest.tables(guest.run(options.sizes.rounds)):
+            run["tables"][name] = table
+            plots.draw_all(plot_directory(options), name.replace(" ", "-").replace(",", ""), kinds, table["workloads"],
+                           table["verdicts"])
+    except Failed as failure:
+        die(str(failure))
+
+
+def plot_directory(options):
+    return os.path.join(host.BENCH, "plots") if options.baseline else os.path.join(WORK, "plots")
 
 
 def save(run, path):
@@ -191,6 +208,20 @@ def rounded(value):
     return [rounded(item) for item in value] if isinstance(value, list) else value
 
 
+def alone():
+    """Two runs at once would measure each other, with each other's files. The lock lasts as long as the process."""
+    lock = os.open(os.path.join(WORK, "lock"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        die("another run is under way")
+
+
+def on_term(_number, _frame):
+    """So that what was started is stopped."""
+    raise KeyboardInterrupt
+
+
 def bench(arguments):
     options = options_read(arguments)
     os.makedirs(os.path.join(WORK, "run"), exist_ok=True)
@@ -198,6 +229,7 @@ def bench(arguments):
     for name in ("headgate", "bench/engine", "bench/load", "bench/abuse"):
         if not os.path.exists(os.path.join(host.RELEASE, name)):
             die(f"build/release/{name} is not there; run 'make bench' or 'make bench-quick'", 2)
+    alone()
     started = time.monotonic()
     cores = host.cores()
     make_certificate()
@@ -212,6 +244,8 @@ def bench(arguments):
         except Failed as failure:
             say(f"no table with trixie's OpenSSL: {failure}")
             run["trixie_failed"] = str(failure)
+    if options.table == "guest":
+        guest_tables(options, run)
     run["facts"]["seconds"] = round(time.monotonic() - started)
     save(rounded(run), options.json)
     print(f"\n{run['facts']['seconds']} s; all figures: {os.path.relpath(options.json, TOP)}")
@@ -222,6 +256,7 @@ def bench(arguments):
 
 def main():
     arguments = sys.argv[1:]
+    signal.signal(signal.SIGTERM, on_term)
     try:
         if arguments[:1] == ["compare"]:
             compare.main(*(arguments[1:] + [BASELINE, LAST][len(arguments) - 1:])[:2])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Processes: pinned starts and sure ends, and what the kernel counts of them."""
 
+import ctypes
 import dataclasses
 import os
 import re
@@ -11,10 +12,15 @@ import time
 from . import host
 
 
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
 def pin(core, realtime=False):
-    """What a child does first: keep to one processor, in a process group of its own."""
+    """What a child does first: keep to one processor, in a process group of its own, and end with us whatever ends us."""
 
     def child():
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if core is not None:
             os.sched_setaffinity(0, {core})
         if realtime:
