@@ -83,8 +83,9 @@ def main(old_path, new_path):
         print(f"{place[:34]:34} {metric.label[:18]:18} {digits(before):>8} {digits(after):>8} {change * 100:+6.1f}%")
         if is_worse and proxy.startswith("headgate") and (metric.target or metric.absolute is not None):
             worse.append(f"{place}: {metric.label}")
-    print(f"{looked_at} figures, {moved} moved beyond the noise; of headgate's with a target {len(worse)} for the worse")
-    for line in worse:
-        print(f"  worse: {line}")
     if not looked_at:
         die("the two runs have no figure in common", 2)
+    print(f"{looked_at} figures, {moved} moved beyond the noise; "
+          f"of headgate's with a target {len(worse)} for the worse")
+    for line in worse:
+        print(f"  worse: {line}")

@@ -39,10 +39,27 @@ def tool(name):
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin")
 
 
+def siblings(processor):
+    """The processors that share a core with it, itself among them."""
+    try:
+        text = read(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list").strip()
+    except OSError:
+        return {processor}
+    found = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
 def cores():
-    """The proxy's processor and the one of load and engine; None each where there is only one."""
+    """The proxy's processor and the one of load and engine, on another core if there is one; None each where there is
+    only one."""
     allowed = sorted(os.sched_getaffinity(0))
-    return (allowed[0], allowed[1]) if len(allowed) > 1 else (None, None)
+    if len(allowed) < 2:
+        return None, None
+    apart = [processor for processor in allowed if processor not in siblings(allowed[0])]
+    return allowed[0], (apart or allowed[1:])[0]
 
 
 def raise_file_limit():

@@ -111,8 +111,9 @@ def workload_table(workload, records, peers, notes):
     print(f"\n{workload.number} {workload.name}: {workload.what}; {rounds} round{'s' if rounds != 1 else ''}")
     columns = columns_of(workload, records, peers)
     while columns:
-        count = 0
-        while count < min(len(columns), workload.row or len(columns)) and NAME_WIDTH + sum(width for _, width, _ in columns[:count + 1]) <= LINE:
+        most, count, used = workload.row or len(columns), 0, NAME_WIDTH
+        while count < min(len(columns), most) and used + columns[count][1] <= LINE:
+            used += columns[count][1]
             count += 1
         part, columns = columns[:count], columns[count:]
         heading(part)

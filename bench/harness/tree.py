@@ -32,7 +32,8 @@ class Tree:
         """unshare and chroot both end in exec: the process is the program."""
         script = 'root=$1 work=$2; shift 2; mkdir -p "$root$work"; mount --bind "$work" "$root$work"; ' \
                  'mount --rbind /dev "$root/dev"; mount -t proc proc "$root/proc"; exec chroot "$root" "$@"'
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "tree", self.root, WORK, *command]
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "tree", self.root, WORK,
+                *command]
 
     def openssl(self):
         done = subprocess.run(self.inside(["openssl", "version"]), capture_output=True, text=True, check=False)

@@ -270,8 +270,8 @@ class Logs(Workload):
         """The first lines come a second after the requests: what a line costs is taken from the steady time between
         these and the end, the latencies are those of all lines."""
         count, lines = self.sizes.followers, self.sizes.lines
-        runner = loads.load(proxy, self.core, "logs", "--connections", count, "--lines", lines, "--interval-us", 1000000,
-                            "--sources", 8, realtime=True)
+        runner = loads.load(proxy, self.core, "logs", "--connections", count, "--lines", lines,
+                            "--interval-us", 1000000, "--sources", 8, realtime=True)
         try:
             runner.go()
             time.sleep(1.2)
