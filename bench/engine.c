@@ -90,7 +90,8 @@ static void accept_all(int epoll_fd, const struct listener *listener, struct con
 		if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
 			err(1, "epoll_ctl");
 	}
-	if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+	/* Without a free descriptor they wait in the backlog until others have gone. */
+	if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR && errno != EMFILE)
 		err(1, "accept");
 }
 

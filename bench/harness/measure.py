@@ -38,17 +38,25 @@ class Engine:
     """The stand-in engine, beside the load."""
 
     def __init__(self, core):
+        self.core = core
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen([os.path.join(RELEASE, "bench/engine"), ENGINE], stdout=subprocess.PIPE,
-                                        preexec_fn=process.pin(core))
+                                        preexec_fn=process.pin(self.core))
         if self.process.stdout.readline() != b"ready\n":
             raise Failed("the stand-in engine did not start")
         os.chmod(ENGINE, 0o777)  # not every peer works as root
 
-    def be_prompt(self, prompt):
-        """A real-time process, where we may make it one."""
+    def prepare(self, prompt):
+        """Before each workload: it lives, and is a real-time process if it has to be prompt and we may make it one. It
+        goes before the load's, which could fill its backlog otherwise."""
+        if self.process.poll() is not None:
+            say("the stand-in engine has died: what failed after that is its failure")
+            self.start()
         try:
             os.sched_setscheduler(self.process.pid, os.SCHED_FIFO if prompt else os.SCHED_OTHER,
-                                  os.sched_param(1 if prompt else 0))
+                                  os.sched_param(2 if prompt else 0))
         except PermissionError:
             pass
 
@@ -169,9 +177,9 @@ def run(workloads, proxies, engine, core, on_done, trace=True):
     progress = Progress()
     for workload in workloads:
         measure = measure_docker if workload.real_engine else measure_workload
-        engine.be_prompt(workload.prompt_engine)
+        engine.prepare(workload.prompt_engine)
         records = measure(workload, proxies, progress)
-        engine.be_prompt(False)
+        engine.prepare(False)
         if trace and getattr(workload, "syscalls", False):
             for proxy in proxies:
                 try:
