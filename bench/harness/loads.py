@@ -12,7 +12,7 @@ from . import process
 from .host import TOKEN, Failed
 
 TLS = "TLSv1.3 TLS_AES_128_GCM_SHA256"
-PATIENCE_S = 120
+PATIENCE_S = 60
 
 
 class Runner:

@@ -14,6 +14,8 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: Infinity });
 const proxy = httpProxy.createProxyServer({ target: { socketPath: engine }, agent });
 
 proxy.on('proxyReq', (request) => request.removeHeader('token'));
+// Otherwise node keeps an answer's head until its first byte, and a silent stream has none.
+proxy.on('proxyRes', (answer, request, response) => process.nextTick(() => response.flushHeaders()));
 proxy.on('error', (error, request, response) => {
   if (response.writeHead && !response.headersSent) response.writeHead(502);
   response.end();
