@@ -46,9 +46,9 @@ class Sizes:
 
 # Seven rounds of 288 MiB are 2.1 GB a workload and proxy; smaller pieces, because the machine changes within seconds.
 FULL = Sizes(rounds=7, few_rounds=3, bytes=288 << 20, mixed_bytes=6 << 20, pings=10000, handshakes=800, idle=10000,
-             followers=1000, lines=3, sessions=1000, echoes=20000, abuse_s=2, image_bytes=500 * 1000 * 1000)
+             followers=1000, lines=3, sessions=1000, echoes=10000, abuse_s=2, image_bytes=500 * 1000 * 1000)
 QUICK = Sizes(rounds=3, few_rounds=1, bytes=96 << 20, mixed_bytes=2 << 20, pings=4000, handshakes=200, idle=1000,
-              followers=200, lines=3, sessions=200, echoes=2000, abuse_s=2, image_bytes=100 * 1000 * 1000)
+              followers=200, lines=3, sessions=200, echoes=1000, abuse_s=2, image_bytes=100 * 1000 * 1000)
 
 
 def each(amount, count):
@@ -294,7 +294,7 @@ class Logs(Workload):
 class Echo(Workload):
     number, name, seldom = 10, "echo", True
     prompt_engine = True
-    what = "exec sessions, 10 bytes a second each"
+    what = "exec sessions, 5 bytes a second each"
     metrics = (
         Metric("p99_us", "p99 us", target=0.8, main=True),
         Metric("p50_us", "p50 us"),
@@ -304,7 +304,7 @@ class Echo(Workload):
 
     def measure(self, proxy):
         result = loads.measure(proxy, self.core, "echo", "--connections", self.sizes.sessions, "--requests",
-                               self.sizes.echoes, "--interval-us", 100000, "--sources", 8, realtime=True)
+                               self.sizes.echoes, "--interval-us", 200000, "--sources", 8, realtime=True)
         return {**latencies(result), "cpu_us": result["cpu_s"] / result["requests"] * 1e6}
 
 
