@@ -49,6 +49,7 @@ struct peer {
 	int fd; /* -1: not open */
 	SSL *ssl;
 	size_t sent; /* of a slow head */
+	bool asked;  /* its request has been written */
 };
 
 /* Set before threads start, but for the counters. */
@@ -138,17 +139,22 @@ static void slow_heads_step(struct peer *peer)
 
 static void stalled_readers_step(struct peer *peer)
 {
-	if (peer->fd >= 0 || !peer_open(peer))
+	if (peer->asked || (peer->fd < 0 && !peer_open(peer)))
 		return;
-	(void)peer_request(peer, "GET /images/get?bytes=1073741824", "", abuse.token);
+	if (!peer_request(peer, "GET /images/get?bytes=1073741824", "", abuse.token))
+		return;
+	peer->asked = true;
+	atomic_fetch_add(&abuse.sent, 1);
 }
 
 static void tiny_records_step(struct peer *peer)
 {
-	if (peer->fd < 0 &&
-	    (!peer_open(peer) ||
-	     !peer_request(peer, "POST /images/load", "Content-Length: 1073741824\r\n", abuse.token)))
+	if (peer->fd < 0 && !peer_open(peer))
 		return;
+	if (!peer->asked &&
+	    !peer_request(peer, "POST /images/load", "Content-Length: 1073741824\r\n", abuse.token))
+		return;
+	peer->asked = true;
 	/* With a buffering BIO before the socket many records leave in one send. */
 	BIO *buffer = BIO_new(BIO_f_buffer());
 	if (!buffer)
@@ -156,9 +162,10 @@ static void tiny_records_step(struct peer *peer)
 	BIO *socket_bio = SSL_get_wbio(peer->ssl);
 	BIO_up_ref(socket_bio);
 	SSL_set0_wbio(peer->ssl, BIO_push(buffer, socket_bio));
-	for (unsigned i = 0; i < TINY_RECORDS; i++)
-		(void)SSL_write(peer->ssl, "x", 1);
-	bool good = BIO_flush(buffer) == 1;
+	bool good = true;
+	for (unsigned i = 0; i < TINY_RECORDS && good; i++)
+		good = SSL_write(peer->ssl, "x", 1) == 1;
+	good = good && BIO_flush(buffer) == 1;
 	BIO_up_ref(socket_bio);
 	SSL_set0_wbio(peer->ssl, socket_bio);
 	if (good) {

@@ -311,7 +311,7 @@ class Echo(Workload):
 class Abuse(Workload):
     number, name, seldom = 11, "abuse", True
     prompt_engine = True
-    row = 5
+    row = 6
     what = "attackers from one address, a good client"
     kinds = (("slow-heads", "slow heads", 500), ("stalled-readers", "stalled", 100), ("tiny-records", "1-byte rec.", 4),
              ("bad-tokens", "bad tokens", 8))
@@ -321,6 +321,7 @@ class Abuse(Workload):
         Metric(f"{kind}_kb", f"{label}: KB each"),
         Metric(f"{kind}_growing_kb", f"{label}: growing KB/s"),
         Metric(f"{kind}_cpu", f"{label}: CPU share"),
+        Metric(f"{kind}_sent", f"{label}: sent/s"),
     ))
 
     def rounds(self):
@@ -353,12 +354,12 @@ class Abuse(Workload):
                                  max(1, 200 * (seconds - 1)), realtime=True)
             used, took = process.sample(proxy.pids()) - before, time.monotonic() - started
             late = process.memory_kb(proxy.pids(), "VmRSS")
-            attackers.result()
+            sent = attackers.result()["sent"] / (seconds + 1)
             attackers.end()
         finally:
             attackers.close()
         return {"p99_us": good["p99_us"], "lost": max(1, 200 * (seconds - 1)) - good["requests"],
-                "kb": (late - quiet) / count, "growing_kb": (late - early) / took, "cpu": used.cpu_s / took}
+                "kb": (late - quiet) / count, "growing_kb": (late - early) / took, "cpu": used.cpu_s / took, "sent": sent}
 
 
 class Docker(Workload):

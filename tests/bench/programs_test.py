@@ -134,5 +134,11 @@ class Programs(unittest.TestCase):
                                       capture_output=True, text=True, check=True, timeout=120)
                 result = json.loads(done.stdout.splitlines()[1])
                 self.assertGreaterEqual(result["opened"], 4)
+                # Nothing of what these send may be refused: then they would attack something else than they say.
+                if kind == "stalled-readers":
+                    self.assertEqual((result["sent"], result["closed"]), (4, 0))
+                if kind == "tiny-records":
+                    self.assertGreater(result["sent"], 1000)
+                    self.assertEqual(result["closed"], 0)
                 if kind == "bad-tokens":
                     self.assertGreater(result["refused"], 0)
