@@ -63,16 +63,18 @@ bool leg_was_truncated(const struct leg *leg);
 const char *leg_failure(const struct leg *leg);
 
 /*
- * What every TCP client's socket gets, set once at the listening socket: Linux gives these options on to each
- * socket that it accepts (net/core/sock.c, sk_clone_lock(); net/ipv4/tcp_minisocks.c starts the keep-alive
- * timer), which saves six system calls a connection. No delay; keep-alive; and a client that stands still
- * need not hold more than half a megabyte in the kernel beside what is on its way, with the system's limits
- * that would be megabytes each.
+ * For a TCP socket before it is connected: no delay; urgent data is data like other data; keep-alive, so that
+ * a peer that vanished is noticed within about two minutes, not two hours.
+ */
+void leg_prepare_tcp(int fd);
+
+/*
+ * The same for the socket that clients connect to, and a client that stands still need not hold more than
+ * half a megabyte in the kernel beside what is on its way; with the system's limits that would be megabytes
+ * each. Linux gives these options on to each socket that it accepts (net/core/sock.c, sk_clone_lock();
+ * net/ipv4/tcp_minisocks.c starts the keep-alive timer), which saves seven system calls a connection.
  */
 void leg_prepare_client(int fd);
-
-/* TCP keep-alive: a peer that vanished is noticed within about two minutes, not two hours. */
-void leg_keep_alive(int fd);
 
 /* Frees TLS and closes the socket. Nothing happens when it is closed already. */
 void leg_close(struct leg *leg);
@@ -159,6 +161,13 @@ int leg_settle(struct leg *leg);
  * ways (RFC 8446 6.1); on a plain leg it is a FIN. 0, -EAGAIN (call again) or -errno.
  */
 int leg_end(struct leg *leg);
+
+/*
+ * After leg_end(): whether close() harms nobody. Both sides have ended, all that was sent is on its way or
+ * there, and nothing is left to read that would turn the close into a reset. Never with kernel TLS, which may
+ * hold what no ioctl tells of.
+ */
+bool leg_is_done(const struct leg *leg);
 
 /* After leg_end(): the FIN of a TLS leg, too. After leg_settle() alone: the end of a stream that was cut. */
 void leg_fin(struct leg *leg);

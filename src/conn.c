@@ -1152,7 +1152,7 @@ static enum conn_step state_drain(struct conn *c)
 		want(c, &c->client, EVENT_OUT);
 		return WAIT;
 	}
-	if (result < 0)
+	if (result < 0 || leg_is_done(&c->client))
 		return END;
 	if (!lingering)
 		deadline(c, TIMER_LINGER);

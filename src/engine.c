@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,17 +91,15 @@ void engine_fini(struct engine *engine)
 int engine_connect(const struct engine *engine, int *fd)
 {
 	int family = engine->sockaddr.ss_family;
-	int one = 1, size = ENGINE_SEND_BUFFER_BYTES;
+	int size = ENGINE_SEND_BUFFER_BYTES;
 
 	*fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (*fd < 0)
 		return -errno;
-	if (family == AF_UNIX) { /* TCP sizes its own buffers better than we could */
+	if (family == AF_UNIX) /* TCP sizes its own buffers better than we could */
 		(void)setsockopt(*fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	} else {
-		(void)setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		leg_keep_alive(*fd);
-	}
+	else
+		leg_prepare_tcp(*fd);
 	if (connect(*fd, (const struct sockaddr *)(const void *)&engine->sockaddr, engine->sockaddr_len) == 0)
 		return 0;
 	int result = -errno;

@@ -5,8 +5,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <linux/sockios.h>
 
 /* What a turn moves; less costs throughput. */
 #define UNSENT_MAX_BYTES (512 * 1024)
@@ -18,12 +21,7 @@ void leg_init(struct leg *leg)
 
 void leg_open(struct leg *leg, int fd, struct tls *tls, bool is_unix)
 {
-	const int on = 1;
-
 	*leg = (struct leg){.fd = fd, .tls = tls, .is_unix = is_unix};
-	/* Kernel TLS never gets past a mark of urgent data, and poll(2) reports what is behind it. */
-	if (!is_unix)
-		(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 }
 
 int leg_arm(struct leg *leg, struct pipe_pool *pipes)
@@ -63,9 +61,14 @@ const char *leg_failure(const struct leg *leg)
 						    : NULL;
 }
 
-void leg_keep_alive(int fd)
+void leg_prepare_tcp(int fd)
 {
 	const int on = 1, idle_seconds = 60, interval_seconds = 15, probes = 4;
+
+	/* Without NODELAY the second answer on a connection waits 40 ms for the client's ACK. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* Kernel TLS never gets past a mark of urgent data, and poll(2) reports what is behind it. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof(idle_seconds));
@@ -75,12 +78,10 @@ void leg_keep_alive(int fd)
 
 void leg_prepare_client(int fd)
 {
-	const int on = 1, bytes = UNSENT_MAX_BYTES;
+	const int bytes = UNSENT_MAX_BYTES;
 
-	/* Without NODELAY the second answer on a connection waits 40 ms for the client's ACK. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	leg_prepare_tcp(fd);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
-	leg_keep_alive(fd);
 }
 
 void leg_close(struct leg *leg)
@@ -155,6 +156,15 @@ ssize_t leg_splice(struct leg *leg, struct pipe *pipe, size_t len)
 	if (n == 0)
 		leg->in_ended = true;
 	return n;
+}
+
+bool leg_is_done(const struct leg *leg)
+{
+	int unsent_bytes = 0, unread_bytes = 0;
+
+	return leg->in_ended && leg->out_ended && !leg->is_unix && leg_reads_by(leg) != LEG_KTLS &&
+	       leg_writes_by(leg) != LEG_KTLS && ioctl(leg->fd, SIOCOUTQNSD, &unsent_bytes) == 0 &&
+	       unsent_bytes == 0 && ioctl(leg->fd, FIONREAD, &unread_bytes) == 0 && unread_bytes == 0;
 }
 
 bool leg_has_pending(const struct leg *leg)

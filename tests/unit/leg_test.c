@@ -202,6 +202,62 @@ Test(leg, a_full_socket_waits_for_its_event)
 	}
 }
 
+/* The end of the peer, then ours. */
+static void end_both(struct leg *leg, int peer)
+{
+	shutdown(peer, SHUT_WR);
+	cr_assert(net_wait(leg->fd, POLLIN, NET_PATIENCE_MS));
+	leg_readable(leg);
+	cr_assert_eq(leg_read(leg, bytes, 1), 0);
+	cr_assert_not(leg_is_done(leg), "ours is still due");
+	cr_assert_eq(leg_end(leg), 0);
+}
+
+Test(leg, is_done_when_both_have_ended)
+{
+	struct leg leg;
+	int peer = open_leg(&leg, true);
+
+	cr_assert_not(leg_is_done(&leg));
+	cr_assert_eq(leg_write(&leg, "all of it", 9), 9);
+	end_both(&leg, peer);
+	cr_assert(leg_is_done(&leg));
+	leg_close(&leg);
+	cr_assert_eq(net_recv(peer, bytes, 9, NET_PATIENCE_MS), 9);
+	cr_assert(net_ended(peer), "and no reset");
+	close(peer);
+}
+
+/* The kernel gives up on a closed socket's slow reader sooner than we do. */
+Test(leg, is_not_done_while_the_peer_is_behind)
+{
+	struct leg leg;
+	int peer = open_leg(&leg, true);
+
+	while (leg_write(&leg, bytes, sizeof(bytes)) > 0)
+		;
+	end_both(&leg, peer);
+	cr_assert_not(leg_is_done(&leg));
+	leg_close(&leg);
+	close(peer);
+}
+
+/* With TLS more may come behind a close_notify, and unread it would make a reset of the close. */
+Test(leg, is_not_done_with_something_unread)
+{
+	struct leg leg;
+	int peer = open_leg(&leg, true);
+
+	cr_assert_eq(leg_end(&leg), 0);
+	leg.in_ended = true;
+	cr_assert(leg_is_done(&leg));
+	net_send(peer, "x", 1);
+	cr_assert(net_wait(leg.fd, POLLIN, NET_PATIENCE_MS));
+	cr_assert_not(leg_is_done(&leg));
+	leg_close(&leg);
+	close(peer);
+}
+
 /* ---- discard ---- */
 
 /* A read counts more than its bytes, so the last bytes of a limit are not read. */

@@ -169,6 +169,7 @@ Test(listener, clients_inherit_the_options)
 	int fd = accept(listener.fds[0], NULL, NULL);
 	cr_assert_geq(fd, 0);
 	cr_assert_eq(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	cr_assert_eq(option(fd, SOL_SOCKET, SO_OOBINLINE), 1);
 	cr_assert_eq(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
 	cr_assert_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
 	cr_assert_eq(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 15);
