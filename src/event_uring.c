@@ -21,13 +21,20 @@
  *
  * so at most one request is under way for each cookie, which is what a cancel goes by.
  *
+ * io_uring adds RDHUP to what a poll asks for (io_uring/poll.c, IO_POLL_UNMASK). Behind the peer's FIN a poll
+ * for OUT would complete at once with nothing else, again and again, for as long as the peer reads slowly.
+ * Such a source waits for OUT, one-shot as well, in an epoll instance, which adds no more than ERR and HUP;
+ * the ring polls that instance.
+ *
  * An accepted connection whose listener is gone is closed here, nobody else knows of it.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -58,24 +65,36 @@
 #define IOSQE_CQE_SKIP_SUCCESS (1U << 6)
 #endif
 
-enum { URING_SUBMISSIONS = 512, URING_COMPLETIONS = 4096 };
+static_assert(EPOLLOUT == POLLOUT && EPOLLERR == POLLERR && EPOLLHUP == POLLHUP,
+	      "event_mark_ready() takes the bits of poll(2)");
+
+enum {
+	URING_SUBMISSIONS = 512,
+	URING_COMPLETIONS = 4096,
+	OUT_BATCH = 64, /* what is left of more is reported in the next wait */
+};
 
 /* The operations; IN, OUT and HANGUP are those of event_mask. */
 enum {
 	OP_ACCEPT = 0x10,
 	OP_WAKE = 0x20,
 	OP_CANCEL = 0x40,
+	OP_OUTS = 0x80, /* the epoll instance */
 	OPS_POLL = EVENT_IN | EVENT_OUT | EVENT_HANGUP,
 	OPS_ALL = OPS_POLL | OP_ACCEPT,
-	ARMED_CANCELLING = 0x100, /* in event_source.armed only: the accept was told to stop */
+	/* In event_source.armed only: */
+	ARMED_CANCELLING = 0x100, /* the accept was told to stop */
+	ARMED_PEER_ENDED = 0x200, /* a poll said RDHUP */
+	ARMED_OUT_EPOLL = 0x400,  /* known to the epoll instance: EVENT_OUT is armed there, not in the ring */
 };
 
 struct uring_loop {
 	struct event_loop loop;
 	struct io_uring ring; /* owned */
 	uint32_t removed;     /* head of the list of slots whose source is gone; EVENT_NO_SLOT */
+	int out_fd;	      /* the epoll instance; owned */
 	bool enabled;	      /* its thread is known */
-	bool wake_armed;
+	bool wake_armed, outs_armed;
 	bool accept_once; /* no multishot accept in this kernel */
 };
 
@@ -141,10 +160,16 @@ static struct event_loop *uring_loop_open(int *error)
 		return NULL;
 	}
 	uring->removed = EVENT_NO_SLOT;
-	*error = event_loop_init(&uring->loop, &event_uring_ops);
+	uring->out_fd = epoll_create1(EPOLL_CLOEXEC);
+	*error = uring->out_fd < 0 ? -errno : 0;
+	int init_error = event_loop_init(&uring->loop, &event_uring_ops);
+	if (!*error)
+		*error = init_error;
 	if (!*error)
 		*error = ring_open(&uring->ring);
 	if (*error) {
+		if (uring->out_fd >= 0)
+			close(uring->out_fd);
 		event_loop_fini(&uring->loop);
 		free(uring);
 		return NULL;
@@ -163,6 +188,7 @@ static void uring_loop_close(struct event_loop *loop)
 		io_uring_cqe_seen(&uring->ring, cqe);
 	}
 	io_uring_queue_exit(&uring->ring);
+	close(uring->out_fd);
 	event_loop_fini(loop);
 	free(uring);
 }
@@ -171,6 +197,11 @@ static bool uring_loop_forget(struct event_loop *loop, struct event_source *sour
 {
 	struct uring_loop *uring = uring_of(loop);
 
+	if (source->armed & ARMED_OUT_EPOLL) {
+		epoll_ctl(uring->out_fd, EPOLL_CTL_DEL, source->fd, NULL);
+		source->armed &= ~(unsigned)EVENT_OUT;
+		loop->slots[source->slot].armed = source->armed;
+	}
 	if (!(source->armed & OPS_ALL))
 		return true;
 	loop->slots[source->slot].next = uring->removed;
@@ -267,6 +298,22 @@ static bool drop_removed(struct uring_loop *uring)
 	return true;
 }
 
+/* EVENT_OUT behind the peer's end; false when it was refused, which is reported until somebody gives up. */
+static bool arm_out(struct uring_loop *uring, struct event_source *source)
+{
+	uint32_t generation = uring->loop.slots[source->slot].generation;
+	struct epoll_event event = {.events = EPOLLOUT | EPOLLONESHOT,
+				    .data.u64 = cookie(EVENT_OUT, source->slot, generation)};
+	int op = source->armed & ARMED_OUT_EPOLL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (epoll_ctl(uring->out_fd, op, source->fd, &event) < 0) {
+		event_mark_ready(&uring->loop, source, POLLERR);
+		return false;
+	}
+	source->armed |= (unsigned)ARMED_OUT_EPOLL | EVENT_OUT;
+	return true;
+}
+
 /* Arms what `source` needs and has not; false when some had to be left. */
 static bool arm_source(struct uring_loop *uring, struct event_source *source)
 {
@@ -283,6 +330,11 @@ static bool arm_source(struct uring_loop *uring, struct event_source *source)
 	if (missing & EVENT_IN)
 		missing &= ~(unsigned)EVENT_HANGUP; /* comes with it */
 	missing &= ~source->armed;
+	if (missing & EVENT_OUT && source->armed & ARMED_PEER_ENDED) {
+		if (!arm_out(uring, source))
+			return false;
+		missing &= ~(unsigned)EVENT_OUT;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(polls); i++) {
 		if (!(missing & polls[i].op))
 			continue;
@@ -311,6 +363,11 @@ static bool submit_changes(struct uring_loop *uring)
 		if (!arm_poll(uring, loop->wake_fd, POLLIN, cookie(OP_WAKE, 0, 0)))
 			return false;
 		uring->wake_armed = true;
+	}
+	if (!uring->outs_armed) {
+		if (!arm_poll(uring, uring->out_fd, POLLIN, cookie(OP_OUTS, 0, 0)))
+			return false;
+		uring->outs_armed = true;
 	}
 	/* The removed first: their requests were queued before, and their cookies must be void soon. */
 	if (!drop_removed(uring))
@@ -343,21 +400,13 @@ static void accept_complete(struct uring_loop *uring, struct event_source *liste
 	event_deliver_accepted(&uring->loop, listener, res);
 }
 
-static void complete(struct uring_loop *uring, const struct io_uring_cqe *cqe)
+static void complete(struct uring_loop *uring, uint64_t user_data, int res, bool over)
 {
-	unsigned op = (unsigned)(cqe->user_data >> 56);
-	uint32_t slot = (uint32_t)(cqe->user_data >> 32) & (EVENT_SLOTS_MAX - 1);
-	struct event_slot *entry = event_slot_find(&uring->loop, slot, (uint32_t)cqe->user_data);
+	unsigned op = (unsigned)(user_data >> 56);
+	uint32_t slot = (uint32_t)(user_data >> 32) & (EVENT_SLOTS_MAX - 1);
+	struct event_slot *entry = event_slot_find(&uring->loop, slot, (uint32_t)user_data);
 	struct event_source *source = entry ? entry->source : NULL;
-	bool over = !(cqe->flags & IORING_CQE_F_MORE);
 
-	if (op == OP_CANCEL)
-		return;
-	if (op == OP_WAKE) {
-		uring->wake_armed = false;
-		event_wake_drain(&uring->loop);
-		return;
-	}
 	if (entry && over) {
 		entry->armed &= ~op; /* when removed: nothing left to drop */
 		if (source) {
@@ -366,10 +415,40 @@ static void complete(struct uring_loop *uring, const struct io_uring_cqe *cqe)
 				event_mark_dirty(&uring->loop, source);
 		}
 	}
-	if (op == OP_ACCEPT)
-		accept_complete(uring, source, cqe->res);
-	else if (source && cqe->res != -ECANCELED)
-		event_mark_ready(&uring->loop, source, cqe->res < 0 ? POLLERR : (uint32_t)cqe->res);
+	if (op == OP_ACCEPT) {
+		accept_complete(uring, source, res);
+	} else if (source && res != -ECANCELED) {
+		if (res > 0 && res & POLLRDHUP)
+			source->armed |= ARMED_PEER_ENDED;
+		event_mark_ready(&uring->loop, source, res < 0 ? POLLERR : (uint32_t)res);
+	}
+}
+
+static void outs_complete(struct uring_loop *uring)
+{
+	struct epoll_event events[OUT_BATCH];
+	int count = epoll_wait(uring->out_fd, events, OUT_BATCH, 0);
+
+	for (int i = 0; i < count; i++)
+		complete(uring, events[i].data.u64, (int)events[i].events, true);
+}
+
+static void cqe_complete(struct uring_loop *uring, const struct io_uring_cqe *cqe)
+{
+	switch (cqe->user_data >> 56) {
+	case OP_CANCEL:
+		break;
+	case OP_WAKE:
+		uring->wake_armed = false;
+		event_wake_drain(&uring->loop);
+		break;
+	case OP_OUTS:
+		uring->outs_armed = false;
+		outs_complete(uring);
+		break;
+	default:
+		complete(uring, cqe->user_data, cqe->res, !(cqe->flags & IORING_CQE_F_MORE));
+	}
 }
 
 /* As many as are there now: each is copied and given back, so that callbacks find the ring in order. */
@@ -388,7 +467,7 @@ static unsigned reap(struct uring_loop *uring)
 			return i;
 		copy = *cqe;
 		io_uring_cq_advance(&uring->ring, 1);
-		complete(uring, &copy);
+		cqe_complete(uring, &copy);
 	}
 	return count;
 }

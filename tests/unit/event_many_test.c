@@ -177,6 +177,48 @@ EVENT_TEST(remove, late_completions_of_many)
 	cr_expect_eq(stale, 0, "%u", stale);
 }
 
+/* Sources whose peers have ended and read nothing: those that go, and those that stay and are all heard. */
+EVENT_TEST(remove, out_of_many_behind_their_peers_end)
+{
+	enum { MANY = 200 };
+	static struct probe probes[MANY];
+	static int fds[MANY][2];
+	unsigned heard = 0;
+
+	files_raise(4 * MANY);
+	for (int i = 0; i < MANY; i++) {
+		net_unix_pair(fds[i]);
+		fill(fds[i][0]);
+		shutdown(fds[i][1], SHUT_WR);
+		probe_add(loop, &probes[i], fds[i][0], EVENT_OUT);
+	}
+	cr_expect_leq(early_returns(loop), 2 * MANY / 20);
+	for (int i = 0; i < MANY; i += 2) {
+		event_remove(loop, &probes[i].source);
+		close(fds[i][0]);
+		cr_expect_eq(probes[i].calls, 0);
+		net_unix_pair(fds[i]); /* the same numbers, and slots in the end */
+		fill(fds[i][0]);
+		probe_add(loop, &probes[i], fds[i][0], EVENT_OUT);
+	}
+	cr_expect_leq(early_returns(loop), 2 * MANY / 20);
+	for (int i = 0; i < MANY; i++)
+		drain(fds[i][1]);
+	for (int turn = 0; turn < MANY && heard < MANY; turn++) {
+		cr_assert_eq(event_wait(loop, 100), 0);
+		heard = 0;
+		for (int i = 0; i < MANY; i++)
+			heard += probes[i].calls > 0;
+	}
+	cr_expect_eq(heard, MANY, "%u", heard);
+	for (int i = 0; i < MANY; i++) {
+		event_remove(loop, &probes[i].source);
+		close(fds[i][0]);
+		close(fds[i][1]);
+	}
+	cr_expect_leq(early_returns(loop), 2 * MANY / 20);
+}
+
 EVENT_TEST(remove, remove_of_what_was_never_added)
 {
 	struct event_source zeroed = {0};

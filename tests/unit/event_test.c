@@ -147,6 +147,55 @@ EVENT_TEST(event, hangup_with_in)
 	cr_expect_eq(probe.last, EVENT_HANGUP);
 }
 
+/* The peer reads on behind its own end, as slowly as it likes. */
+static void out_behind_the_end(struct event_loop *loop, int fds[2])
+{
+	struct probe probe;
+
+	fill(fds[0]);
+	probe_add(loop, &probe, fds[0], EVENT_OUT);
+	cr_expect_eq(calls_in_wait(loop, &probe, 0), 0);
+	shutdown(fds[1], SHUT_WR);
+	cr_expect_leq(early_returns(loop), QUIET_MAX);
+	cr_expect_eq(probe.calls, 0);
+	drain(fds[1]);
+	cr_expect(wait_for(loop, &probe.calls, 1));
+	cr_expect_eq(probe.last, EVENT_OUT);
+	cr_expect_eq(calls_in_wait(loop, &probe, 1000), 1, "level-triggered, too");
+	fill(fds[0]);
+	cr_expect_leq(early_returns(loop), QUIET_MAX);
+	cr_expect_eq(probe.calls, 2);
+	event_want(loop, &probe.source, 0);
+	drain(fds[1]);
+	cr_expect_leq(early_returns(loop), QUIET_MAX);
+	cr_expect_eq(probe.calls, 2);
+	event_want(loop, &probe.source, EVENT_IN | EVENT_OUT);
+	cr_expect(wait_for(loop, &probe.calls, 3));
+	cr_expect(probe.last & EVENT_OUT || wait_for(loop, &probe.calls, 4));
+	event_want(loop, &probe.source, EVENT_OUT);
+	cr_expect_eq(calls_in_wait(loop, &probe, 1000), 1);
+	cr_expect_eq(probe.last, EVENT_OUT);
+	fill(fds[0]);
+	cr_expect_leq(early_returns(loop), QUIET_MAX);
+	close(fds[1]); /* with bytes that it has not read: a reset */
+	unsigned before = probe.calls;
+	cr_expect(wait_for(loop, &probe.calls, before + 1));
+	cr_expect_eq(probe.last, EVENT_OUT | EVENT_FAILED);
+	event_remove(loop, &probe.source);
+	close(fds[0]);
+}
+
+EVENT_TEST(event, out_behind_the_peers_end)
+{
+	int fds[2];
+
+	net_unix_pair(fds);
+	out_behind_the_end(loop, fds);
+	net_tcp_pair(fds);
+	out_behind_the_end(loop, fds);
+	cr_expect_leq(early_returns(loop), QUIET_MAX);
+}
+
 EVENT_TEST(event, failed_comes_with_what_is_wanted)
 {
 	static const unsigned masks[] = {EVENT_IN, EVENT_OUT, EVENT_HANGUP, EVENT_IN | EVENT_OUT};
