@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "clock.h"
 #include "record.h"
@@ -73,7 +74,17 @@ static bool engine_is_held_up(struct run *run, uint64_t id)
 	return true;
 }
 
-/* The client reads nothing for a while. */
+/* The client's close_notify and FIN: it sends nothing more, and may still read. */
+static bool end_input(struct run *run, struct peer *client)
+{
+	int result = peer_end_by(client, run_deadline(run, PROMPTLY_MS));
+
+	if (result == 0 && shutdown(client->fd, SHUT_WR) < 0)
+		result = -errno;
+	return run_expect(run, result == 0, "cannot end: %s", strerror(-result));
+}
+
+/* The client reads nothing for a while. `variant` 1: it has ended its own direction before. */
 static void stalled_reader(struct run *run)
 {
 	uint64_t id = run_new_id(run), bytes = stall_bytes(run);
@@ -88,7 +99,8 @@ static void stalled_reader(struct run *run)
 		 "GET /images/get?id=%" PRIu64 "&seed=%" PRIu64 "&bytes=%" PRIu64 "&how=%d", id, id, bytes,
 		 (int)run->test->framing);
 	if (!run_ask(run, client, request, NULL) || !run_answer(run, client, &head, 200) ||
-	    !engine_is_held_up(run, id) || !watch_stall(run, rss, "the client stands still"))
+	    (run->test->variant == 1 && !end_input(run, client)) || !engine_is_held_up(run, id) ||
+	    !watch_stall(run, rss, "the client stands still"))
 		return;
 	uint64_t moved = engine_moved(run->engine, id);
 	if (run_expect(run, moved < bytes, "the engine was not held up") &&
@@ -145,6 +157,38 @@ static void stalled_engine(struct run *run)
 		       strerror(-transfer.out_error)) &&
 	    run_answer(run, client, &head, 200) && run_engine_got(run, id, bytes, ENDING_NONE))
 		run_carried(run, client, chunked ? UINT64_MAX : bytes, UINT64_MAX, !chunked);
+}
+
+/* A tunnel's engine has ended its output, and reads its input later. */
+static void stalled_engine_ended(struct run *run)
+{
+	uint64_t id = run_new_id(run), bytes = stall_bytes(run);
+	struct peer *client = run_client(run, 0);
+	uint64_t rss = gate_rss_bytes(run->gate);
+	struct body_out out;
+	struct transfer transfer = {.out = &out, .end_out = true};
+	char query[150];
+
+	if (!client)
+		return;
+	snprintf(query, sizeof(query), "id=%" PRIu64 "&seed=%" PRIu64 "&want=%" PRIu64 "&stall=2", id, id,
+		 bytes);
+	if (!run_tunnel(run, client, query))
+		return;
+	enum ending ending = peer_drain_by(client, NULL, run_deadline(run, PROMPTLY_MS));
+	if (!run_expect(run, ending == ENDING_CLEAN, "the engine's end is passed on as: %s",
+			ending_name(ending)))
+		return;
+	body_out_init(&out, FRAMING_RAW, id, bytes);
+	bool stalled = client_is_held_up(run, client, &transfer) &&
+		       watch_stall(run, rss, "the engine has ended and stands still");
+	engine_go(run->engine, id);
+	if (!stalled)
+		return;
+	int result = transfer_by(client, &transfer, run_deadline(run, LONG_MS));
+	if (run_expect(run, result == 0 && transfer.out_error == 0, "cannot go on: %s, %s", strerror(-result),
+		       strerror(-transfer.out_error)))
+		run_engine_got(run, id, bytes, ENDING_CLEAN);
 }
 
 /* The engine does not read, and then the client is gone: a reset is not passed on as the input's end. */
@@ -355,6 +399,8 @@ void cases_stall(struct test_list *list)
 	test_add(list, test, "stall-reader-length/unix");
 	test.run = stalled_engine;
 	test_add(list, test, "stall-engine-length/unix");
+	test.run = stalled_engine_ended;
+	test_add(list, test, "stall-engine-ended/unix");
 	test.run = deaf_engines;
 	test_add(list, test, "stall-deaf-engines/unix");
 	test.run = log_lines;
@@ -366,6 +412,8 @@ void cases_stall(struct test_list *list)
 	test_add(list, test, "stall-engine-client-gone/tcp");
 	test.run = stalled_engine_resets;
 	test_add(list, test, "stall-engine-resets/tcp");
+	test.run = stalled_engine_ended;
+	test_add(list, test, "stall-engine-ended/tcp");
 	test.run = stalled_reader;
 	test_add(list, test, "stall-reader-length/tcp");
 	test.leg = LEG_TLS13;
@@ -388,6 +436,11 @@ void cases_stall(struct test_list *list)
 		const char *name = run_suites[suites[i]].name;
 		test = (struct test){.suite = suites[i], .run = half_record, .variant = 8000, .core = i == 0};
 		test_add(list, test, "half-record-upload/%s", name);
+		test.run = stalled_reader;
+		test.variant = 1;
+		test_add(list, test, "stall-reader-ended/%s", name);
+		test.run = half_record;
+		test.variant = 8000;
 		test.core = false;
 		test.framing = FRAMING_RAW;
 		test_add(list, test, "half-record-tunnel/%s", name);

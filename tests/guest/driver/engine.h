@@ -8,7 +8,7 @@
  *   bytes=N    of an answer's body, or of the first part of a tunnel's output
  *   how=0|1|2  its framing: length, chunked, until close
  *   step=N     bytes of one write
- *   stall=1    the engine reads a body or a tunnel only after engine_go()
+ *   stall=1    the engine reads a body or a tunnel only after engine_go(); 2: a tunnel's output ends before
  *   deaf=1     a tunnel's engine reads nothing at all, and writing to it fails
  *   garbage=1  instead of reading an upload the engine sends what is no TLS; then it stalls again
  *   want=N     bytes that a tunnel is to bring

@@ -265,7 +265,10 @@ static bool serve_tunnel(const struct script *script)
 	}
 	if (head_query(head, "deaf", 0) == 1)
 		(void)shutdown(script->peer->fd, SHUT_RD);
-	if (head_query(head, "stall", 0) == 1 && script->result)
+	uint64_t stall = head_query(head, "stall", 0);
+	if (stall == 2)
+		(void)peer_end_by(script->peer, script->deadline_ms);
+	if (stall > 0 && script->result)
 		engine_stall(script->engine, script->result, script->deadline_ms);
 	if (head_query(head, "reset", 0) == 1) {
 		const struct linger reset = {.l_onoff = 1, .l_linger = 0};
