@@ -151,8 +151,8 @@ bool config_needs_state(const struct config *config);
 void config_help(FILE *out, enum config_command command);
 
 /*
- * Prints words, in lines that fit 80 columns: the first goes on in column `at`, the others are indented.
- * Returns the column reached.
+ * Prints words, in lines that fit 80 columns, wherever `text` has a new line: the first goes on in column
+ * `at`, the others are indented. Returns the column reached.
  */
 size_t config_print_words(FILE *out, const char *text, size_t indent, size_t at);
 

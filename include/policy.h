@@ -7,7 +7,7 @@
  * those of the policy file. A line is a directive; a word that begins with `#` starts a comment:
  *
  *     role NAME                    starts a role; what follows is its own until the next. The comment on the
- *                                  line above it is what lists of roles say about it
+ *                                  lines above it is what lists of roles say about it
  *     include ROLE                 all rules and limits of that role, which stands above or is built in
  *     allow METHOD PATTERN         METHOD: GET, HEAD, POST, PUT, DELETE, OPTIONS, or * for all but OPTIONS;
  *     deny METHOD PATTERN          PATTERN: as in route.h, and `*` within a segment stands for a part of one:

@@ -223,9 +223,15 @@ static int ask(struct question *question)
 		policy_print_role(question->role, stdout);
 		return EXIT_SUCCESS;
 	}
-	if (!question->role || config->arguments_count != 2) {
+	if (config->arguments_count == 0) {
 		config_help(stderr, CONFIG_EXPLAIN);
 		return EXIT_USAGE;
+	}
+	if (!question->role || config->arguments_count != 2) {
+		snprintf(question->error, sizeof(question->error), "%s; try 'headgate explain --help'",
+			 question->role ? "a METHOD and a PATH are needed"
+					: "--token NAME or --role ROLE is needed, to say who asks");
+		return fail(question);
 	}
 	return answer(question) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -20,7 +20,7 @@ void config_environment_name(const struct config_option *option, char out[CONFIG
 size_t config_print_words(FILE *out, const char *text, size_t indent, size_t at)
 {
 	while (*text) {
-		size_t length = strcspn(text, " ");
+		size_t length = strcspn(text, " \n");
 		bool first = at == indent;
 
 		if (!first && at + 1 + length > HELP_WIDTH) {
@@ -30,7 +30,7 @@ size_t config_print_words(FILE *out, const char *text, size_t indent, size_t at)
 		}
 		at += (size_t)fprintf(out, "%s%.*s", first ? "" : " ", (int)length, text);
 		text += length;
-		text += strspn(text, " ");
+		text += strspn(text, " \n");
 	}
 	return at;
 }

@@ -54,13 +54,24 @@ static void print_words(FILE *out, const char *what, const struct inspect_words 
 		fprintf(out, " %s%s", list->words[i], i + 1 == list->count ? "\n" : "");
 }
 
+static void print_comment(FILE *out, const char *text)
+{
+	while (*text) {
+		size_t length = strcspn(text, "\n");
+
+		fprintf(out, "# %.*s\n", (int)length, text);
+		text += length;
+		text += *text == '\n';
+	}
+}
+
 void policy_print_role(const struct role *role, FILE *out)
 {
 	const struct inspect_limits *limits = &role->limits;
 	const char *last = NULL;
 
 	if (role->about)
-		fprintf(out, "# %s\n", role->about);
+		print_comment(out, role->about);
 	fprintf(out, "role %s\n", role->name);
 	if (role->unlimited) {
 		fputs("  # everything; the rights that others may have:\n", out);

@@ -13,8 +13,8 @@ struct reader {
 	struct role *role; /* the present one; NULL before the first */
 	bool built_in;
 	size_t line;
-	const char *text;  /* the line */
-	const char *about; /* the comment on the line above, or NULL */
+	const char *text; /* the line */
+	char *about;	  /* the comment on the lines above, or NULL */
 	char *reason;
 };
 
@@ -342,6 +342,24 @@ static int read_directive(struct reader *reader, struct span line)
 	return refuse(reader, "not a directive: role, include, allow, deny or body");
 }
 
+/*
+ * A line of a comment: what stood on the lines above it goes on with it. The text is joined where it is;
+ * between two lines there was at least the end of the one and the `#` of the other.
+ */
+static void read_comment(struct reader *reader, struct span line)
+{
+	char *end = (char *)(uintptr_t)line.ptr;
+
+	if (line.len && reader->about) {
+		end = reader->about + strlen(reader->about);
+		*end++ = '\n';
+		memmove(end, line.ptr, line.len);
+	} else {
+		reader->about = line.len ? end : NULL;
+	}
+	end[line.len] = '\0';
+}
+
 static int read_line(struct reader *reader, struct span line)
 {
 	size_t comment = comment_start(line);
@@ -355,8 +373,7 @@ static int read_line(struct reader *reader, struct span line)
 		result = read_directive(reader, directive);
 		reader->about = NULL;
 	} else {
-		line = span_trim(span_skip(line, comment < line.len ? comment + 1 : comment));
-		reader->about = line.len ? line.ptr : NULL;
+		read_comment(reader, span_trim(span_skip(line, comment < line.len ? comment + 1 : comment)));
 	}
 	return result;
 }

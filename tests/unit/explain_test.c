@@ -263,8 +263,13 @@ Test(explain, switches)
 Test(explain, wrong_questions)
 {
 	cr_assert_eq(explain(NULL, NULL), 2);
+	cr_assert(strstr(errors, "Usage: headgate explain"), "%s", errors);
 	cr_assert_eq(explain("GET", "/_ping", NULL), 2);
+	cr_assert_str_eq(errors, "headgate explain: --token NAME or --role ROLE is needed, to say who asks; "
+				 "try 'headgate explain --help'\n");
 	cr_assert_eq(explain("GET", "--role", "read", NULL), 2);
+	cr_assert_str_eq(errors,
+			 "headgate explain: a METHOD and a PATH are needed; try 'headgate explain --help'\n");
 	cr_assert_eq(explain("GET", "/_ping", "x", "--role", "read", NULL), 2);
 	cr_assert_eq(explain("GET", "/_ping", "--role", "nobody", NULL), 2);
 	cr_assert(strstr(errors, "no role 'nobody'"), "%s", errors);

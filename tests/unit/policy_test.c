@@ -328,6 +328,31 @@ Test(policy, roles_are_listed_with_what_is_written_above_them)
 	policy_free(policy);
 }
 
+Test(policy, what_is_written_above_a_role_may_have_several_lines)
+{
+	struct policy *policy = policy_of("# Not about a:\n"
+					  "#\n"
+					  "#  One line,  \n"
+					  "#and another.\n"
+					  "role a # not about b\n"
+					  "# A comment of a's.\n"
+					  "  allow ping # not about b\n"
+					  "role b\n");
+	char *text = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
+
+	policy_print_roles(policy, out);
+	policy_print_role(policy_role(policy, SPAN("a")), out);
+	fclose(out);
+	cr_assert(strstr(text, "\nportainer  Portainer without its agent: "), "%s", text);
+	cr_assert(strstr(text, "\na          One line, and another.\n"), "%s", text);
+	cr_assert(strstr(text, "\nb          Of the policy file.\n"), "%s", text);
+	cr_assert(strstr(text, "\n# One line,\n# and another.\nrole a\n  allow ping"), "%s", text);
+	free(text);
+	policy_free(policy);
+}
+
 Test(policy, a_printed_role_reads_as_the_same)
 {
 	struct policy *policy = policy_of(language);
