@@ -23,6 +23,7 @@ struct tls_client {
 	BIO_METHOD *bio; /* owned */
 	bool may_arm;
 	char host[256];
+	const char *ca_option;			    /* how one says whom to trust, for errors; or NULL */
 	uint8_t fingerprint[TLS_FINGERPRINT_BYTES]; /* what tls_peer_pin() is about */
 };
 

@@ -239,7 +239,7 @@ static void report_remote(struct connect *connect)
 
 	if (engine_ask_with_token(&service->engine, connect->snapshot->sent_token, ASK_TIMEOUT_MS, &identity,
 				  error, sizeof(error)) < 0)
-		log_warn("%s; every request tries again", error);
+		log_warn("%s (every request tries again)", error);
 	else
 		log_info("connected to %s: %s, API %s", service->engine.address.text, identity.server,
 			 identity.api_version);

@@ -701,7 +701,7 @@ static enum conn_step state_connect(struct conn *c)
 		return WAIT;
 	case TLS_FAILED:
 	case TLS_PLAIN_HTTP:
-		return refuse_engine(c, 503, -EPROTO, tls_failure(c->engine.tls));
+		return refuse_engine(c, 503, 0, tls_failure(c->engine.tls));
 	case TLS_DONE:
 		break;
 	}

@@ -193,7 +193,7 @@ void service_report_engine(const struct service *service)
 	if (result == 0 || result == -EINPROGRESS)
 		return;
 	engine_trouble(&service->engine, false, result, NULL, text, sizeof(text));
-	log_warn("%s; every request tries again", text);
+	log_warn("%s (every request tries again)", text);
 }
 
 void service_report_ready(const struct service *service, const char *more)

@@ -225,6 +225,7 @@ static struct tls_client *client_new(const char *host, char *error, size_t error
 		return NULL;
 	}
 	SSL_CTX_set_verify(client->ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_app_data(client->ctx, client); /* for tls_peer_failure() */
 	ERR_clear_error();
 	return client;
 }
@@ -244,6 +245,7 @@ struct tls_client *tls_client_new(const char *dir, const char *host, char *error
 	client = client_new(host, error, error_cap);
 	if (!client)
 		return NULL;
+	client->ca_option = "ca.pem in --engine-cert-dir";
 	if (SSL_CTX_load_verify_locations(client->ctx, ca, NULL) != 1)
 		snprintf(error, error_cap, "%s: cannot load the CA that signed the engine's certificate: %s",
 			 ca, openssl_reason());
@@ -271,6 +273,7 @@ struct tls_client *tls_client_new_remote(const char *ca_file,
 		tls_peer_pin(client);
 		return client;
 	}
+	client->ca_option = "--ca";
 	if (ca_file ? SSL_CTX_load_verify_locations(client->ctx, ca_file, NULL) == 1
 		    : SSL_CTX_set_default_verify_paths(client->ctx) == 1)
 		return client;

@@ -172,6 +172,15 @@ void tls_peer_pin(struct tls_client *client)
 	SSL_CTX_set_cert_verify_callback(client->ctx, verify_pinned, client);
 }
 
+/* Not a bad certificate, but one of a CA that nobody has named. */
+static bool is_of_a_strange_ca(long verdict)
+{
+	return verdict == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+	       verdict == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
+	       verdict == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+	       verdict == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
+}
+
 const char *tls_peer_failure(struct tls *tls)
 {
 	long verdict = SSL_get_verify_result(tls->ssl);
@@ -179,8 +188,15 @@ const char *tls_peer_failure(struct tls *tls)
 
 	if (verdict == X509_V_ERR_APPLICATION_VERIFICATION) /* only verify_pinned() says so */
 		return "no certificate that it shows has the fingerprint that was given";
-	if (!SSL_is_server(tls->ssl))
-		return text;
+	if (!SSL_is_server(tls->ssl)) {
+		const struct tls_client *client = SSL_CTX_get_app_data(SSL_get_SSL_CTX(tls->ssl));
+
+		if (!client->ca_option || !is_of_a_strange_ca(verdict))
+			return text;
+		snprintf(tls->failure_text, sizeof(tls->failure_text),
+			 "%s; %s has to be the CA that signed its certificate", text, client->ca_option);
+		return tls->failure_text;
+	}
 	snprintf(tls->failure_text, sizeof(tls->failure_text), "the client's certificate is refused: %s",
 		 text);
 	return tls->failure_text;
