@@ -151,7 +151,7 @@ static int missing(const struct tokens *tokens, char *error, size_t error_cap)
 {
 	snprintf(error, error_cap, "%s: there is no token '%.64s'; 'headgate token list' shows them",
 		 tokens->path, tokens->name);
-	return -ENOENT;
+	return -ESRCH;
 }
 
 static int renew(void *context, bool exists, struct token *token, char *error, size_t error_cap)
@@ -325,15 +325,15 @@ static void print_one(const struct token *token)
 
 /* ---- the commands ---- */
 
-/* serve makes the directory, with the CA that clients need. */
-static int bad_place(struct tokens *tokens)
+/* -ENOENT is about the file or its directory. serve makes both, with the CA that clients need. */
+static int told(struct tokens *tokens, int result)
 {
-	bad(tokens,
-	    "%s: there is no such directory; start 'headgate serve' once, which makes it, or give --state "
-	    "DIR "
-	    "or --tokens FILE",
-	    tokens->path);
-	return -ENOENT;
+	if (result == -ENOENT)
+		bad(tokens,
+		    "%s: there is no such file or directory; start 'headgate serve' once, which makes it, or "
+		    "give --state DIR or --tokens FILE",
+		    tokens->path);
+	return result;
 }
 
 static int do_create(struct tokens *tokens)
@@ -347,9 +347,7 @@ static int do_create(struct tokens *tokens)
 	if (result >= 0)
 		result = state_tokens_change(tokens->path, tokens->name, make, tokens, tokens->error,
 					     sizeof(tokens->error));
-	if (result == -ENOENT)
-		return bad_place(tokens);
-	return result < 0 ? result : print_secret(tokens);
+	return result < 0 ? told(tokens, result) : print_secret(tokens);
 }
 
 static int do_rotate(struct tokens *tokens)
@@ -361,7 +359,7 @@ static int do_rotate(struct tokens *tokens)
 		return bad(tokens, "--overlap: '%.64s' is no time: 0, 24h, 7d", overlap);
 	result = state_tokens_change(tokens->path, tokens->name, renew, tokens, tokens->error,
 				     sizeof(tokens->error));
-	return result < 0 ? result : print_secret(tokens);
+	return result < 0 ? told(tokens, result) : print_secret(tokens);
 }
 
 static int do_revoke(struct tokens *tokens)
@@ -371,12 +369,12 @@ static int do_revoke(struct tokens *tokens)
 
 	if (result >= 0)
 		printf("%s is revoked; what was opened with it ends now\n", tokens->name);
-	return result;
+	return told(tokens, result);
 }
 
 static int read_set(struct tokens *tokens, struct token_set *set)
 {
-	return state_tokens_read(tokens->path, set, tokens->error, sizeof(tokens->error));
+	return told(tokens, state_tokens_read(tokens->path, set, tokens->error, sizeof(tokens->error)));
 }
 
 static int do_list(struct tokens *tokens)

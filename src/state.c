@@ -87,6 +87,22 @@ static int dir_make(char *path)
 	return mkdir(path, DIR_MODE) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+/* Who is not root cannot take it over, and mostly wants the other one's state, not one of his own. */
+static void dir_is_anothers(const char *path, uid_t owner, char *error, size_t error_cap)
+{
+	unsigned self = (unsigned)geteuid();
+	int n = snprintf(error, error_cap, "%s: belongs to user %u, headgate runs as user %u; ", path,
+			 (unsigned)owner, self);
+
+	if (n < 0 || (size_t)n >= error_cap)
+		return;
+	if (self == 0)
+		snprintf(error + n, error_cap - (size_t)n, "run 'chown 0 %s'", path);
+	else
+		snprintf(error + n, error_cap - (size_t)n, "run it as %s, or give another with --state DIR",
+			 owner == 0 ? "root (sudo)" : "that user");
+}
+
 static int dir_check(const char *path, char *error, size_t error_cap)
 {
 	struct stat st;
@@ -102,9 +118,7 @@ static int dir_check(const char *path, char *error, size_t error_cap)
 		return -ENOTDIR;
 	}
 	if (st.st_uid != geteuid()) {
-		snprintf(error, error_cap,
-			 "%s: belongs to user %u, headgate runs as user %u; run 'chown %u %s'", path,
-			 (unsigned)st.st_uid, (unsigned)geteuid(), (unsigned)geteuid(), path);
+		dir_is_anothers(path, st.st_uid, error, error_cap);
 		return -EPERM;
 	}
 	/* Reading is allowed: ca.pem is for everybody on this host, and each secret has its own mode. */
@@ -339,7 +353,10 @@ int state_tokens_load(struct token_set *set, const struct config *config, const 
 	ret = state_tokens_read(path, set, error, error_cap);
 	missing = ret == -ENOENT;
 	if (missing && config->tokens_file) {
-		snprintf(error, error_cap, "%s: no such token file", path);
+		snprintf(
+		    error, error_cap,
+		    "%s: no such token file; make one: headgate token create NAME --role ROLE --tokens %s",
+		    path, path);
 		return ret;
 	}
 	if (ret < 0 && !missing)

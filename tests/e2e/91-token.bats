@@ -355,12 +355,15 @@ ended_within() {
 	has "$(cat clients.out)" '^streams 200 requests [0-9]{3,} '
 }
 
-@test "token: none can be made before there is a place for it, and the error says so" {
-	rc=0
-	"$HEADGATE_BIN" token create ci --role read --state "$WORK/nowhere" >out 2>err </dev/null || rc=$?
-	is "$rc" 1
-	has "$(cat err)" "^headgate token: $WORK/nowhere/tokens: there is no such directory; start 'headgate serve' once"
-	[ ! -e nowhere ]
+@test "token: before there is a place for them the error says what makes it" {
+	for verb in 'create ci --role read' 'rotate ci' 'revoke ci' list 'show ci'; do
+		rc=0
+		# shellcheck disable=SC2086 # a list of words
+		"$HEADGATE_BIN" token $verb --state "$WORK/nowhere" >out 2>err </dev/null || rc=$?
+		is "$rc" 1
+		has "$(cat err)" "^headgate token: $WORK/nowhere/tokens: there is no such file or directory; start 'headgate serve' once"
+		[ ! -e nowhere ]
+	done
 }
 
 @test "token: a broken file changes nothing, and the log says why, once" {

@@ -167,7 +167,8 @@ Test(check, a_token_file_that_was_given_has_to_be_there)
 
 	config = (struct config){.tokens_file = "/no/such/file"};
 	cr_assert_eq(load(&set), -ENOENT);
-	cr_assert_str_eq(error, "/no/such/file: no such token file");
+	cr_assert_str_eq(error, "/no/such/file: no such token file; make one: headgate token create NAME "
+				"--role ROLE --tokens /no/such/file");
 }
 
 /* ---- options ---- */

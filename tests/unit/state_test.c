@@ -55,6 +55,32 @@ Test(state, a_directory_of_another_user_is_refused)
 	error_has("belongs to user 65534", "run 'chown 0 ");
 }
 
+/* Only root can follow `run 'chown ...'`, and it would take the state away from the gate that has it. */
+Test(state, a_directory_of_roots_is_for_sudo)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		cr_skip_test("only root can become another user");
+	cr_assert_eq(mkdir(below("d"), 0755), 0);
+	cr_assert_eq(chmod(base, 0755), 0);
+	pid = fork();
+	cr_assert_geq(pid, 0);
+	if (pid == 0) {
+		if (setgid(NOBODY) < 0 || setuid(NOBODY) < 0)
+			_exit(10);
+		_exit(dir_open(below("d")) == -EPERM &&
+			      strstr(error, "belongs to user 0, headgate runs as user 65534; run it as root "
+					    "(sudo), or ") &&
+			      !strstr(error, "chown")
+			  ? 0
+			  : 11);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%d", status);
+}
+
 Test(state, a_file_in_the_place_of_the_directory_is_refused)
 {
 	spill(below("f"), "x", 1, 0600);
