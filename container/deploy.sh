@@ -106,10 +106,11 @@ need_engine() {
 		die "the Docker Engine does not answer: $(say "$error" | tail -n 1)"
 }
 
+# need_manager [OPTION]: the one that would do without.
 need_manager() {
 	[ -z "$standalone" ] || return 0
 	[ "$(docker info --format '{{.Swarm.ControlAvailable}}' 2>/dev/null)" = true ] ||
-		die "this engine is no swarm manager; run 'docker swarm init', or give --standalone"
+		die "this engine is no swarm manager; run 'docker swarm init'${1:+, or give $1}"
 }
 
 # From here on the image goes by its ID: its name is given to another image by whoever builds one of that name.
@@ -330,7 +331,7 @@ print_banner() {
 
 do_deploy() {
 	need_engine
-	need_manager
+	need_manager --standalone
 	need_image
 	need_certificates
 	choose_profile
@@ -412,6 +413,7 @@ restarts   {{.RestartCount}}' "$name" | sed 's,  /,  ,'
 
 do_remove() {
 	need_engine
+	exists "$name" || exists "$name-before" || [ -n "$all" ] || { say "there is no container $name"; return 0; }
 	docker rm -f -v "$name" "$name-before" >/dev/null 2>&1
 	! exists "$name" || die "the container $name cannot be removed"
 	[ -z "$all" ] || docker volume rm "$name" >/dev/null 2>&1 || ! docker volume inspect "$name" >/dev/null 2>&1 ||

@@ -289,6 +289,8 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
 	deploy --port "$P"
 	before
 	has "$(cat err)" "this engine is no swarm manager; run 'docker swarm init', or give --standalone$"
+	deploy swarm
+	has "$(cat err)" "this engine is no swarm manager; run 'docker swarm init'$"
 	rc=0
 	env PATH=/nowhere "$(command -v dash)" "$TOP/container/deploy.sh" >out 2>err || rc=$?
 	is "$rc $(cat err)" '1 deploy.sh: there is no docker command; install the docker CLI'
