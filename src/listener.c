@@ -40,7 +40,9 @@ static const char *remedy_for(int number)
 {
 	switch (number) {
 	case EADDRINUSE:
-		return "; another program serves this address, stop it or choose another port";
+		return "; another program serves this address, stop it or choose another one";
+	case EEXIST:
+		return "; that is no socket, choose another path";
 	case EACCES:
 		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
 	case EADDRNOTAVAIL:
@@ -186,14 +188,17 @@ static bool unix_is_stale(const struct sockaddr_un *address)
 	return stale;
 }
 
-/* Makes way for a socket at that path. 0, -EADDRINUSE when something else is there, or another -errno. */
+/* Makes way for a socket at that path. 0, -EADDRINUSE when one is in use there, -EEXIST for what is no
+ * socket, or another -errno. */
 static int unix_clear(const struct sockaddr_un *address)
 {
 	struct stat st;
 
 	if (lstat(address->sun_path, &st) < 0)
 		return 0; /* bind() knows the reason, if there is one */
-	if (!S_ISSOCK(st.st_mode) || !unix_is_stale(address))
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	if (!unix_is_stale(address))
 		return -EADDRINUSE;
 	return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
@@ -253,7 +258,7 @@ static int open_unix(struct listener *listener, unsigned workers, char *error, s
 	close(lock);
 	if (result < 0)
 		return fail(error, error_cap, name, -result,
-			    result == -EADDRINUSE ? remedy_for(EADDRINUSE) : "");
+			    result == -EADDRINUSE || result == -EEXIST ? remedy_for(-result) : "");
 	while (listener->count < workers) {
 		int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (copy < 0)
