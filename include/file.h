@@ -20,7 +20,11 @@
  * a file of root's may be readable by a group when headgate does not run as root; and below
  * /run/secrets/ the container runtime's mount decides who reads (0444 by default, and read-only).
  */
-enum file_secrecy { FILE_PUBLIC, FILE_SECRET };
+enum file_secrecy {
+	FILE_PUBLIC,
+	FILE_TRUSTED, /* everybody may read it, but not write it */
+	FILE_SECRET,
+};
 enum file_replace { FILE_KEEP, FILE_REPLACE };
 
 /* A file's contents; a NUL follows that is not counted. */
@@ -31,7 +35,8 @@ struct file_text {
 
 /*
  * Reads the whole of a regular file of at most `limit` bytes. 0, -ENOENT, -EACCES (others can read a
- * secret, or we cannot), -EFBIG, -EINVAL (not a regular file), or another -errno.
+ * secret or write what is trusted, or we cannot read it), -EFBIG, -EINVAL (not a regular file), or another
+ * -errno.
  */
 int file_read(const char *path, enum file_secrecy secrecy, size_t limit, struct file_text *text, char *error,
 	      size_t error_cap) MUST_USE;

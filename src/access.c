@@ -32,7 +32,7 @@ static int load_policy(struct access *access, struct policy **policy, char *erro
 	*policy = NULL;
 	if (access->policy_path[0]) {
 		file_watch_mark(&access->policy_watch, access->policy_path);
-		result = file_read(access->policy_path, FILE_PUBLIC, POLICY_FILE_MAX_BYTES, &text, error,
+		result = file_read(access->policy_path, FILE_TRUSTED, POLICY_FILE_MAX_BYTES, &text, error,
 				   error_cap);
 	}
 	if (result == -ENOENT && !access->config->policy_file)

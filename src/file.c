@@ -93,6 +93,10 @@ static int read_checked(int fd, const char *path, enum file_secrecy secrecy, siz
 		snprintf(error, error_cap, "%s: not a regular file", path);
 		return -EINVAL;
 	}
+	if (secrecy == FILE_TRUSTED && (st.st_mode & S_IWOTH)) {
+		snprintf(error, error_cap, "%s: everybody can write to it; run 'chmod o-w %s'", path, path);
+		return -EACCES;
+	}
 	if (secrecy == FILE_SECRET) {
 		ret = secret_check(path, &st, error, error_cap);
 		if (ret < 0)

@@ -87,6 +87,11 @@ Test(file, is_read_up_to_its_limit)
 	cr_assert_eq(memcmp(text.data, "12345", 6), 0);
 	file_text_fini(&text);
 	cr_assert_eq(take(FILE_SECRET, 5, &text), -EACCES);
+	cr_assert_eq(take(FILE_TRUSTED, 5, &text), 0);
+	file_text_fini(&text);
+	spill(path, "12345", 0646);
+	cr_assert_eq(take(FILE_TRUSTED, 5, &text), -EACCES);
+	cr_assert_not_null(strstr(error, ": everybody can write to it; run 'chmod o-w "), "%s", error);
 	spill(path, "", 0600);
 	cr_assert_eq(take(FILE_SECRET, 0, &text), 0);
 	cr_assert(text.len == 0 && text.data[0] == '\0');
