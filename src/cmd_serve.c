@@ -183,6 +183,10 @@ static void report_ready(struct serve *serve)
 		welcome_print(stdout, &service->listeners[shown], ca, serve->state_dir, serve->new_token);
 	else if (ca)
 		welcome_print_ca(stdout, &service->listeners[shown], ca);
+	if (serve->new_token[0] && ferror(stdout))
+		log_warn(
+		    "the token could not be written to standard output, so nobody has it; 'headgate token "
+		    "rotate admin --overlap 0' makes another");
 	explicit_bzero(serve->new_token, sizeof(serve->new_token));
 }
 

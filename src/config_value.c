@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config_host.h"
 #include "config_option.h"
@@ -297,10 +298,15 @@ static unsigned hex_nibble(char c)
 	return (unsigned)(strchr(digits, tolower((unsigned char)c)) - digits);
 }
 
-/* With or without the colons that openssl x509 -fingerprint writes. */
+/* With or without what `openssl x509 -fingerprint` writes: colons, and the kind with an equals sign before
+ * it. */
 static int set_digest(struct config_digest *digest, const char *value, char reason[CONFIG_REASON_CAP])
 {
+	static const char kind[] = "sha256 Fingerprint=";
 	size_t nibbles = 0;
+
+	if (strncasecmp(value, kind, sizeof(kind) - 1) == 0)
+		value += sizeof(kind) - 1;
 
 	for (const char *c = value; *c; c++) {
 		if (*c == ':' && nibbles % 2 == 0 && nibbles > 0 && c[1])

@@ -66,7 +66,8 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
-	if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0 || strcmp(name, "-v") == 0 ||
+	    strcmp(name, "version") == 0) {
 		puts("headgate " HEADGATE_VERSION);
 		return EXIT_SUCCESS;
 	}

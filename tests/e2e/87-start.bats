@@ -75,6 +75,14 @@ printed() {
 	has "$(cat serve.out)" 'Token, shown this once'
 }
 
+@test "a token that could not be shown: a warning says how to have another" {
+	"$HEADGATE_BIN" serve --listen tls://127.0.0.1:0 --state "$WORK/state" >/dev/full 2>err &
+	BACKGROUND+=($!)
+	within 10 file_has err " warn the token could not be written .*; 'headgate token rotate admin --overlap 0' makes another$"
+	"$HEADGATE_BIN" token rotate admin --overlap 0 --state "$WORK/state" >out
+	has "$(cat out)" '^hg_'
+}
+
 @test "a token file without a token: a warning" {
 	mkdir -m 700 state
 	for file in state/tokens own; do

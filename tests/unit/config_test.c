@@ -970,6 +970,13 @@ Test(config, rates_prefixes_and_digests)
 		snprintf(line, sizeof(line), "--fingerprint=%s", bad_digests[i]);
 		cr_assert_eq(parse(line), CONFIG_BAD, "%s", line);
 	}
+	/* As openssl prints it, 3.0 and older ones. */
+	cr_assert_eq(parse("--fingerprint=sha256~Fingerprint=0a:0B:" ABCD ABCD ABCD "000102030405"),
+		     CONFIG_OK, "%s", error);
+	cr_assert(config.fingerprint.bytes[0] == 0x0a && config.fingerprint.bytes[1] == 0x0b);
+	cr_assert_eq(parse("--fingerprint=SHA256~Fingerprint=0a:0B:" ABCD ABCD ABCD "000102030405"),
+		     CONFIG_OK, "%s", error);
+	cr_assert_eq(parse("--fingerprint=SHA1~Fingerprint=" ABCD ABCD ABCD ABCD), CONFIG_BAD);
 	cr_assert_eq(parse("--to unix:///x"), CONFIG_BAD);
 	cr_assert_eq(parse("--to tcp://h:1"), CONFIG_BAD, "in the clear");
 	cr_assert_eq(parse("--to h:1"), CONFIG_OK, "%s", error);
