@@ -133,7 +133,10 @@ const struct token *conn_authenticate(struct conn *c, const struct http_request 
 	}
 	if (!limit_token_opens(env->limits, token->name)) {
 		refusal->retry_after_s = 1;
-		refuse_with(refusal, 429, "too many requests at once with this token (--token-connections)");
+		/* The record has no name for a request that was not let in. */
+		refuse_with(refusal, 429,
+			    "too many requests at once with the token '%s' (--token-connections)",
+			    token->name);
 		return NULL;
 	}
 	c->x.is_counted = true;

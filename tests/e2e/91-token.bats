@@ -311,6 +311,7 @@ ended_within() {
 	follow ci
 	crowded() { [ "$(ping secret.ci)" = 429 ]; }
 	crowded
+	has "$(cat serve.err)" " GET - 429 .*with the token 'ci' "
 	reloads=$(grep -c 'were read again' serve.err)
 	read_again() { [ "$(grep -c 'were read again' serve.err)" -gt "$reloads" ]; }
 	sed -i 's/^ci /cj /' state/tokens
