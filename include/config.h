@@ -141,6 +141,17 @@ enum config_result {
 enum config_result config_parse(struct config *config, enum config_command command, int argc, char **argv,
 				char *(*getenv_fn)(const char *name), char *error, size_t error_cap);
 
+/*
+ * CONFIG_BAD when a variable of `environment` (environ(7)) is no option's but is spelt nearly as one of the
+ * command's: without a word it would be ignored, and a limit with it.
+ */
+enum config_result config_check_names(enum config_command command, char *const *environment, char *error,
+				      size_t error_cap);
+
+/* Both, with the environment of this process. */
+enum config_result config_read(struct config *config, enum config_command command, int argc, char **argv,
+			       char *error, size_t error_cap);
+
 /* Whether clients come by TLS on any listener: then there has to be a certificate. */
 bool config_wants_tls(const struct config *config);
 

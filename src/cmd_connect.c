@@ -287,8 +287,8 @@ int cmd_connect(int argc, char **argv)
 	service = &connect->service;
 	service_init(service);
 	service->is_private = true;
-	switch (config_parse(&service->config, CONFIG_CONNECT, argc, argv, getenv, service->error,
-			     sizeof(service->error))) {
+	switch (config_read(&service->config, CONFIG_CONNECT, argc, argv, service->error,
+			    sizeof(service->error))) {
 	case CONFIG_HELP:
 		config_help(stdout, CONFIG_CONNECT);
 		free(connect);

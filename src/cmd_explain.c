@@ -243,8 +243,8 @@ int cmd_explain(int argc, char **argv)
 
 	if (!question)
 		return EXIT_FAILURE;
-	switch (config_parse(&question->config, CONFIG_EXPLAIN, argc, argv, getenv, question->error,
-			     sizeof(question->error))) {
+	switch (config_read(&question->config, CONFIG_EXPLAIN, argc, argv, question->error,
+			    sizeof(question->error))) {
 	case CONFIG_HELP:
 		config_help(stdout, CONFIG_EXPLAIN);
 		code = EXIT_SUCCESS;

@@ -7,10 +7,12 @@
  * it, then the table's defaults, which go through the same readers. Checks that concern two options
  * come last. Help and manual are the same rows printed.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "config_option.h"
@@ -429,6 +431,69 @@ enum config_result config_parse(struct config *config, enum config_command comma
 		result =
 		    read_original(&parse, getenv_fn, "DOCKER_API_TOKEN_FILE", &config->original_token_file);
 	return result == CONFIG_OK ? check_together(&parse) : result;
+}
+
+/* The name of a variable as an option's: HEADGATE_HEAD_TIMEOUT is head-timeout. */
+static struct span option_name_of(struct span variable, char name[CONFIG_NAME_CAP])
+{
+	size_t used = 0;
+
+	for (; used < variable.len && used + 1 < CONFIG_NAME_CAP; used++) {
+		char c = variable.ptr[used];
+		name[used] = (char)(c == '_' ? '-' : tolower((unsigned char)c));
+	}
+	name[used] = '\0';
+	return (struct span){.ptr = name, .len = used};
+}
+
+static bool is_option_of_any(struct span name)
+{
+	static const char file[] = "-file";
+	struct span of_file = name;
+
+	if (name.len > sizeof(file) - 1 &&
+	    memcmp(name.ptr + name.len - (sizeof(file) - 1), file, sizeof(file) - 1) == 0)
+		of_file.len -= sizeof(file) - 1;
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (span_eq(name, span_of(all_options[i].name)) ||
+		    span_eq(of_file, span_of(all_options[i].name)))
+			return true;
+	return false;
+}
+
+enum config_result config_check_names(enum config_command command, char *const *environment, char *error,
+				      size_t error_cap)
+{
+	struct parse parse = {.command = command, .error = error, .error_cap = error_cap};
+	static const char prefix[] = "HEADGATE_";
+
+	for (; *environment; environment++) {
+		const char *variable = *environment;
+		char name[CONFIG_NAME_CAP], meant[CONFIG_NAME_CAP];
+		size_t len = strcspn(variable, "=");
+
+		if (strncmp(variable, prefix, sizeof(prefix) - 1) != 0)
+			continue;
+		struct span option = option_name_of(
+		    (struct span){.ptr = variable + sizeof(prefix) - 1, .len = len - (sizeof(prefix) - 1)},
+		    name);
+		const struct config_option *nearest =
+		    is_option_of_any(option) ? NULL : nearest_option(command, option);
+		if (!nearest)
+			continue;
+		config_environment_name(nearest, meant);
+		return fail(&parse, "there is no variable %.*s (did you mean %s?)", (int)len, variable,
+			    meant);
+	}
+	return CONFIG_OK;
+}
+
+enum config_result config_read(struct config *config, enum config_command command, int argc, char **argv,
+			       char *error, size_t error_cap)
+{
+	enum config_result result = config_parse(config, command, argc, argv, getenv, error, error_cap);
+
+	return result == CONFIG_OK ? config_check_names(command, environ, error, error_cap) : result;
 }
 
 bool config_wants_tls(const struct config *config)

@@ -1005,3 +1005,32 @@ Test(config, manual_names_every_option)
 		cr_assert(*line != '\'' && (*line != '.' || strchr("BIE", line[1])), "%.40s", line);
 	free(text);
 }
+
+/* ---- misspelt variables ---- */
+
+static const struct {
+	const char *variable, *meant; /* NULL: it is let pass */
+} misspelt[] = {
+    {"HEADGATE_AUTH_FAILURE=3", "HEADGATE_AUTH_FAILURES"},
+    {"HEADGATE_LISTN=x", "HEADGATE_LISTEN"},
+    {"HEADGATE_LISTEN=x", NULL},
+    {"HEADGATE_TOKEN_FILE=x", NULL}, /* connect's */
+    {"HEADGATE_OVERLAP=x", NULL},    /* token's */
+    {"HEADGATE_IMAGE=x", NULL},
+    {"HEADGATE_=x", NULL},
+    {"HEADGATE_LISTN", "HEADGATE_LISTEN"},
+    {"HEADGAT_LISTN=x", NULL},
+};
+
+Test(config, misspelt_variables)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(misspelt); i++) {
+		char *variables[] = {(char *)(uintptr_t) "PATH=/bin", (char *)(uintptr_t)misspelt[i].variable,
+				     NULL};
+		enum config_result result = config_check_names(CONFIG_SERVE, variables, error, sizeof(error));
+
+		cr_assert_eq(result, misspelt[i].meant ? CONFIG_BAD : CONFIG_OK, "%s", misspelt[i].variable);
+		if (misspelt[i].meant)
+			cr_assert_not_null(strstr(error, misspelt[i].meant), "%s", error);
+	}
+}
