@@ -125,9 +125,15 @@ const struct token *conn_authenticate(struct conn *c, const struct http_request 
 	case TOKEN_ELSEWHERE:
 		if (conn_address(c) && presents_token(request))
 			limit_failed(env->limits, conn_address(c), timer_now_ms());
+		/* The answer is the same for all; whoever runs this may know. */
 		if (standing == TOKEN_ELSEWHERE)
 			log_warn("%s presented the token '%s', which is not for this address", c->peer,
 				 token->name);
+		else
+			log_info("%s presented %s", c->peer,
+				 presents_token(request) ? "an unknown token"
+				 : c->certified		 ? "a certificate, but no token has a name of it"
+							 : "no token");
 		refuse_with(refusal, 401, "a valid token is required");
 		return NULL;
 	}

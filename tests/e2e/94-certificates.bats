@@ -94,6 +94,7 @@ code() { by -o /dev/null -w '%{http_code}' "$@" "https://127.0.0.1:$GATE_PORT/_p
 	as nobody-clients
 	is "$(code)" 401
 	has "$(via version 2>&1 || true)" 'a valid token is required'
+	has "$(cat serve.err)" ' presented a certificate, but no token has a name of it$'
 }
 
 @test "certificates: of another CA, expired, or a server's: the handshake fails, with one line in the log" {
