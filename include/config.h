@@ -148,9 +148,9 @@ enum config_result config_parse(struct config *config, enum config_command comma
 enum config_result config_check_names(enum config_command command, char *const *environment, char *error,
 				      size_t error_cap);
 
-/* Both, with the environment of this process. */
+/* Both, with the environment of this process: `environment` is environ. */
 enum config_result config_read(struct config *config, enum config_command command, int argc, char **argv,
-			       char *error, size_t error_cap);
+			       char *const *environment, char *error, size_t error_cap);
 
 /* Whether clients come by TLS on any listener: then there has to be a certificate. */
 bool config_wants_tls(const struct config *config);

@@ -561,7 +561,8 @@ int cmd_check(int argc, char **argv)
 
 	if (!check)
 		return EXIT_FAILURE;
-	switch (config_read(&check->config, CONFIG_CHECK, argc, argv, check->error, sizeof(check->error))) {
+	switch (config_read(&check->config, CONFIG_CHECK, argc, argv, environ, check->error,
+			    sizeof(check->error))) {
 	case CONFIG_HELP:
 		config_help(stdout, CONFIG_CHECK);
 		break;

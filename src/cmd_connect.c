@@ -287,7 +287,7 @@ int cmd_connect(int argc, char **argv)
 	service = &connect->service;
 	service_init(service);
 	service->is_private = true;
-	switch (config_read(&service->config, CONFIG_CONNECT, argc, argv, service->error,
+	switch (config_read(&service->config, CONFIG_CONNECT, argc, argv, environ, service->error,
 			    sizeof(service->error))) {
 	case CONFIG_HELP:
 		config_help(stdout, CONFIG_CONNECT);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "access.h"
 #include "config.h"
@@ -243,7 +244,7 @@ int cmd_explain(int argc, char **argv)
 
 	if (!question)
 		return EXIT_FAILURE;
-	switch (config_read(&question->config, CONFIG_EXPLAIN, argc, argv, question->error,
+	switch (config_read(&question->config, CONFIG_EXPLAIN, argc, argv, environ, question->error,
 			    sizeof(question->error))) {
 	case CONFIG_HELP:
 		config_help(stdout, CONFIG_EXPLAIN);

@@ -142,8 +142,8 @@ int cmd_health(int argc, char **argv)
 
 	if (!health)
 		return EXIT_FAILURE;
-	switch (
-	    config_read(&health->config, CONFIG_HEALTH, argc, argv, health->error, sizeof(health->error))) {
+	switch (config_read(&health->config, CONFIG_HEALTH, argc, argv, environ, health->error,
+			    sizeof(health->error))) {
 	case CONFIG_HELP:
 		config_help(stdout, CONFIG_HEALTH);
 		code = EXIT_SUCCESS;

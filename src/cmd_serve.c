@@ -361,8 +361,8 @@ int cmd_serve(int argc, char **argv)
 		return EXIT_FAILURE;
 	service = &serve->service;
 	service_init(service);
-	switch (
-	    config_read(&service->config, CONFIG_SERVE, argc, argv, service->error, sizeof(service->error))) {
+	switch (config_read(&service->config, CONFIG_SERVE, argc, argv, environ, service->error,
+			    sizeof(service->error))) {
 	case CONFIG_HELP:
 		config_help(stdout, CONFIG_SERVE);
 		free(serve);

@@ -464,8 +464,8 @@ int cmd_token(int argc, char **argv)
 
 	if (!tokens)
 		return EXIT_FAILURE;
-	switch (
-	    config_read(&tokens->config, CONFIG_TOKEN, argc, argv, tokens->error, sizeof(tokens->error))) {
+	switch (config_read(&tokens->config, CONFIG_TOKEN, argc, argv, environ, tokens->error,
+			    sizeof(tokens->error))) {
 	case CONFIG_HELP:
 		config_help(stdout, CONFIG_TOKEN);
 		code = EXIT_SUCCESS;

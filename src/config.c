@@ -12,7 +12,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "config.h"
 #include "config_option.h"
@@ -489,11 +488,11 @@ enum config_result config_check_names(enum config_command command, char *const *
 }
 
 enum config_result config_read(struct config *config, enum config_command command, int argc, char **argv,
-			       char *error, size_t error_cap)
+			       char *const *environment, char *error, size_t error_cap)
 {
 	enum config_result result = config_parse(config, command, argc, argv, getenv, error, error_cap);
 
-	return result == CONFIG_OK ? config_check_names(command, environ, error, error_cap) : result;
+	return result == CONFIG_OK ? config_check_names(command, environment, error, error_cap) : result;
 }
 
 bool config_wants_tls(const struct config *config)
