@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * case_small.c: sockets that have less room than a record. The kernel then holds what it has encrypted, and
- * the end of a stream must not overtake it.
+ * the end of a stream must not overtake it. Segments have to be smaller than the buffers: with the loopback's
+ * own of 64 KiB TCP goes on by its persist timer alone, which waits longer and longer.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "run.h"
@@ -17,6 +24,8 @@
 #define WMEM	   "/proc/sys/net/ipv4/tcp_wmem"
 #define SMALL	   "4096 8192 12000\n"
 #define TEXT_CAP   100
+#define MTU	   1500
+#define MTU_BEFORE 65536 /* the kernel's default for the loopback */
 
 static bool read_setting(const char *path, char *text)
 {
@@ -25,6 +34,17 @@ static bool read_setting(const char *path, char *text)
 
 	if (file)
 		(void)fclose(file);
+	return good;
+}
+
+static bool set_loopback_mtu(int bytes)
+{
+	struct ifreq request = {.ifr_name = "lo", .ifr_mtu = bytes};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool good = fd >= 0 && ioctl(fd, SIOCSIFMTU, &request) == 0;
+
+	if (fd >= 0)
+		(void)close(fd);
 	return good;
 }
 
@@ -78,6 +98,7 @@ static void small_buffers(struct run *run)
 	if (!run_expect(run, read_setting(RMEM, rmem) && read_setting(WMEM, wmem), "cannot read " WMEM))
 		return;
 	run_expect(run, run_write_setting(RMEM, SMALL) && run_write_setting(WMEM, SMALL), "cannot set " WMEM);
+	run_expect(run, set_loopback_mtu(MTU), "cannot set the loopback's MTU: %s", strerror(errno));
 	for (unsigned round = 0; round < rounds && !run->failed; round++) {
 		if (run->test->leg == LEG_UNIX)
 			end_of_output(run);
@@ -85,6 +106,20 @@ static void small_buffers(struct run *run)
 			end_of_input(run);
 	}
 	run_expect(run, run_write_setting(RMEM, rmem) && run_write_setting(WMEM, wmem), "cannot set " WMEM);
+	run_expect(run, set_loopback_mtu(MTU_BEFORE), "cannot set the loopback's MTU: %s", strerror(errno));
+}
+
+/*
+ * Linux 6.1 does not go on with a record that the send buffer has no room for as a whole (tried with segments
+ * of 1500 bytes: it always stands still), 6.12 does. README's limits say so.
+ */
+static bool kernel_sends_records_in_parts(void)
+{
+	struct utsname name;
+	unsigned major = 0, minor = 0;
+
+	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 12));
 }
 
 void cases_small(struct test_list *list)
@@ -96,6 +131,7 @@ void cases_small(struct test_list *list)
 		struct test test = {.suite = suites[i], .run = small_buffers, .core = i == 0};
 		test_add(list, test, "small-buffers-output/%s", name);
 		test.leg = i == 0 ? LEG_TLS13 : LEG_TLS12;
-		test_add(list, test, "small-buffers-input/%s", name);
+		if (kernel_sends_records_in_parts())
+			test_add(list, test, "small-buffers-input/%s", name);
 	}
 }
