@@ -288,7 +288,6 @@ static double run_limits(struct bench *bench)
 
 		if (limit_wait_s(limits, &bench->from, 1) || !limit_token_opens(limits, token->name))
 			errx(1, "%s has to wait", token->name);
-		limit_succeeded(limits, &bench->from);
 		limit_token_closes(limits, token->name);
 	}
 	start = now_ns() - start;

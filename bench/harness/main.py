@@ -152,8 +152,7 @@ def run_table(name, options, proxies, openssl, run, cores):
             die("headgate does not work: nothing to compare")
         table["versions"] = {proxy.name: proxy.version() for proxy in working}
         table["checks_token"] = {proxy.name: proxy.checks_token for proxy in working}
-        # The yardstick is who does the same work: a program that looks at no request is shown beside it.
-        peer_names = [proxy.name for proxy in working if proxy.is_peer and proxy.checks_token]
+        peer_names = [proxy.name for proxy in working if proxy.is_peer]
         notes = {proxy.name: "" if proxy.checks_token else " (t)" for proxy in working}
         print(f"\n==== {name}: {'packages of this host' if name == 'host' else 'Debian trixie'} ====")
         report.intro(run["facts"], table, cores[0])

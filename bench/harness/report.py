@@ -130,7 +130,7 @@ def workload_table(workload, records, peers, notes):
                                           subsequent_indent="  ")))
 
 
-def verdict_table(verdicts, title="headgate against its targets; ratios: to the best peer that checks the token"):
+def verdict_table(verdicts, title="headgate against its targets; a ratio is to the best peer of the same run"):
     print(f"\n{title}")
     print(f"{'workload':15}{'figure':22}{'target':>9}{'is':>8}  {'best peer':12}verdict")
     for verdict in verdicts:

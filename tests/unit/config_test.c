@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* (long: one table a kind of value, and every option is tried through the same parser) */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* (long: tables of bodies, a row each, judged by the same few lines) */
 #include "inspect_support.h"
 
 TestSuite(inspect, .timeout = 60);

@@ -110,10 +110,11 @@ static void small_buffers(struct run *run)
 }
 
 /*
- * Linux 6.1 does not go on with a record that the send buffer has no room for as a whole (tried with segments
- * of 1500 bytes: it always stands still), 6.12 does. README's limits say so.
+ * An open fault: on 6.1 the input stands still for good (always with segments of 1500 bytes, now and then
+ * with the loopback's), on 6.12 it does not. Whether it is the kernel's or ours is not known. README's limits
+ * say so.
  */
-static bool kernel_sends_records_in_parts(void)
+static bool kernel_goes_on_with_input(void)
 {
 	struct utsname name;
 	unsigned major = 0, minor = 0;
@@ -131,7 +132,7 @@ void cases_small(struct test_list *list)
 		struct test test = {.suite = suites[i], .run = small_buffers, .core = i == 0};
 		test_add(list, test, "small-buffers-output/%s", name);
 		test.leg = i == 0 ? LEG_TLS13 : LEG_TLS12;
-		if (kernel_sends_records_in_parts())
+		if (kernel_goes_on_with_input())
 			test_add(list, test, "small-buffers-input/%s", name);
 	}
 }
