@@ -244,7 +244,7 @@ EVENT_TEST(remove, peer_sees_the_end_although_polls_were_armed)
 	char byte;
 
 	net_tcp_pair(fds);
-	fill(fds[0]);
+	fill_to_stay(fds[0]);
 	probe_add(loop, &probe, fds[0], EVENT_HANGUP);
 	cr_expect_eq(calls_in_wait(loop, &probe, 0), 0);
 	event_want(loop, &probe.source, EVENT_IN | EVENT_OUT);

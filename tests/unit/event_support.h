@@ -109,17 +109,23 @@ static inline unsigned early_returns(struct event_loop *loop)
 }
 #define QUIET_MAX 4
 
-/* Until it stays full: TCP moves on what it has taken for a while, and there is room again. */
 static inline void fill(int fd)
 {
 	static const char zeroes[65536];
+
+	while (write(fd, zeroes, sizeof(zeroes)) > 0)
+		;
+	cr_assert_eq(errno, EAGAIN);
+}
+
+/* Until it stays full: TCP moves on what it has taken for a while, and there is room again. */
+static inline void fill_to_stay(int fd)
+{
 	struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
 
-	do {
-		while (write(fd, zeroes, sizeof(zeroes)) > 0)
-			;
-		cr_assert_eq(errno, EAGAIN);
-	} while (poll(&pollfd, 1, 200) != 0);
+	do
+		fill(fd);
+	while (poll(&pollfd, 1, 200) != 0);
 }
 
 static inline void drain(int fd)

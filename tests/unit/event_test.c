@@ -152,7 +152,7 @@ static void out_behind_the_end(struct event_loop *loop, int fds[2])
 {
 	struct probe probe;
 
-	fill(fds[0]);
+	fill_to_stay(fds[0]);
 	probe_add(loop, &probe, fds[0], EVENT_OUT);
 	cr_expect_eq(calls_in_wait(loop, &probe, 0), 0);
 	shutdown(fds[1], SHUT_WR);
@@ -162,7 +162,7 @@ static void out_behind_the_end(struct event_loop *loop, int fds[2])
 	cr_expect(wait_for(loop, &probe.calls, 1));
 	cr_expect_eq(probe.last, EVENT_OUT);
 	cr_expect_eq(calls_in_wait(loop, &probe, 1000), 1, "level-triggered, too");
-	fill(fds[0]);
+	fill_to_stay(fds[0]);
 	cr_expect_leq(early_returns(loop), QUIET_MAX);
 	cr_expect_eq(probe.calls, 2);
 	event_want(loop, &probe.source, 0);
@@ -175,7 +175,7 @@ static void out_behind_the_end(struct event_loop *loop, int fds[2])
 	event_want(loop, &probe.source, EVENT_OUT);
 	cr_expect_eq(calls_in_wait(loop, &probe, 1000), 1);
 	cr_expect_eq(probe.last, EVENT_OUT);
-	fill(fds[0]);
+	fill_to_stay(fds[0]);
 	cr_expect_leq(early_returns(loop), QUIET_MAX);
 	close(fds[1]); /* with bytes that it has not read: a reset */
 	unsigned before = probe.calls;
@@ -206,7 +206,7 @@ EVENT_TEST(event, failed_comes_with_what_is_wanted)
 
 		net_tcp_pair(fds);
 		if (masks[i] & EVENT_OUT)
-			fill(fds[0]);
+			fill_to_stay(fds[0]);
 		probe_add(loop, &probe, fds[0], masks[i]);
 		cr_expect_eq(calls_in_wait(loop, &probe, 0), 0);
 		net_reset(fds[1]);
