@@ -22,7 +22,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
 PKG_CONFIG ?= pkg-config
-PKGS := liburing openssl libbsd-overlay jansson
+PKGS := liburing openssl libbsd-overlay jansson libseccomp
 # -Wno-format-truncation: error texts and log fields are cut at their buffers' ends on purpose. clang does not know it.
 HG_CFLAGS := -std=c17 -D_GNU_SOURCE -Iinclude -O2 -g -fno-omit-frame-pointer \
 	-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-format-truncation -Wno-unknown-warning-option -Werror \

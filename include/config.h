@@ -27,6 +27,7 @@
 #define CONFIG_LIST_CAP ((size_t)8192)
 
 enum config_event { CONFIG_EVENT_AUTO, CONFIG_EVENT_URING, CONFIG_EVENT_EPOLL };
+enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_ON, CONFIG_SANDBOX_OFF };
 enum config_ktls { CONFIG_KTLS_AUTO, CONFIG_KTLS_ON, CONFIG_KTLS_OFF };
 enum config_mover { CONFIG_MOVER_AUTO, CONFIG_MOVER_SPLICE, CONFIG_MOVER_COPY };
 
@@ -79,6 +80,7 @@ struct config {
 	enum config_event event;	/* --event */
 	enum config_ktls ktls;		/* --ktls */
 	enum config_mover mover;	/* --mover */
+	enum config_sandbox sandbox;	/* --sandbox */
 	unsigned handshake_timeout_ms;	/* --handshake-timeout, default 10s */
 	unsigned head_timeout_ms;	/* --head-timeout, default 30s: a head, or a body of known length that
 					   stands still */

@@ -44,9 +44,12 @@ int service_take_signals(struct service *service);
 /* Event loop, kernel TLS, listeners and admin listener, as the configuration asks for them. 0 or -errno. */
 int service_prepare(struct service *service);
 
-/* Starts the workers. The caller fills in what is the command's own of `shared`; the rest is set here. 0 or
+/* Opens the workers. The caller fills in what is the command's own of `shared`; the rest is set here. 0 or
  * -errno. */
-int service_start(struct service *service, struct worker_shared shared);
+int service_open(struct service *service, struct worker_shared shared);
+
+/* Starts them: from here on clients are served. 0 or -errno. */
+int service_start(struct service *service);
 
 /* Warns when the engine cannot be reached: it need not run yet, but its user wants to know now. */
 void service_report_engine(const struct service *service);

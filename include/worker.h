@@ -32,6 +32,7 @@ struct worker_listener {
 
 struct worker {
 	pthread_t thread;
+	bool has_thread;
 	unsigned index;
 	struct event_loop *loop; /* owned */
 	struct conn_env env;
@@ -61,8 +62,11 @@ struct worker_shared {
 	unsigned workers;
 };
 
-/* Opens the loop and starts the thread. 0 or -errno; nothing is left open then. */
-int worker_start(struct worker *worker, unsigned index, const struct worker_shared *shared);
+/* Opens the loop and takes its listeners. 0 or -errno; nothing is left open then. */
+int worker_open(struct worker *worker, unsigned index, const struct worker_shared *shared) MUST_USE;
+
+/* Starts the thread of an open one, and with it to serve. 0 or -errno. */
+int worker_start(struct worker *worker) MUST_USE;
 
 /* Tells the worker what to do from now on; from the main thread. */
 void worker_order(struct worker *worker, enum worker_order order);
@@ -70,7 +74,7 @@ void worker_order(struct worker *worker, enum worker_order order);
 /* Hands it another snapshot, which it takes over within its next turn; from the main thread. */
 void worker_renew(struct worker *worker, struct snapshot *snapshot);
 
-/* Waits for the thread and frees what it had. WORKER_STOP must have been ordered. */
+/* Waits for the thread, if it was started, and frees what it had. WORKER_STOP must have been ordered. */
 void worker_join(struct worker *worker);
 
 #endif

@@ -27,6 +27,7 @@
 #include "engine_ask.h"
 #include "event.h"
 #include "pki.h"
+#include "sandbox.h"
 #include "state.h"
 #include "tls.h"
 #include "tls_probe.h"
@@ -181,6 +182,22 @@ static bool loop_opens(const struct event_ops *ops, int *error)
 
 	event_close(loop);
 	return loop != NULL;
+}
+
+static void check_sandbox(struct check *check)
+{
+	enum config_sandbox sandbox = check->config.sandbox;
+	char reason[512];
+	const char *missing = sandbox_missing(reason, sizeof(reason));
+
+	if (sandbox == CONFIG_SANDBOX_OFF)
+		print_item(check, CHECK_OK, "sandbox", "not tried: --sandbox off");
+	else if (!missing)
+		print_item(check, CHECK_OK, "sandbox", "files, ports and system calls can be limited");
+	else if (sandbox == CONFIG_SANDBOX_ON)
+		print_item(check, CHECK_ERROR, "sandbox", "%s, and --sandbox on asks for it", missing);
+	else
+		print_item(check, CHECK_NOTE, "sandbox", "%s", missing);
 }
 
 static void check_events(struct check *check)
@@ -573,6 +590,7 @@ int cmd_check(int argc, char **argv)
 	case CONFIG_OK:
 		check->colours = wants_colours();
 		check_kernel(check);
+		check_sandbox(check);
 		check_events(check);
 		check_tls(check);
 		check_engine(check);

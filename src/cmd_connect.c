@@ -27,6 +27,7 @@
 #include "limit.h"
 #include "log.h"
 #include "policy.h"
+#include "sandbox.h"
 #include "service.h"
 #include "snapshot.h"
 #include "timer.h"
@@ -205,6 +206,18 @@ static void reload(struct connect *connect)
 
 /* ---- life ---- */
 
+/* The token is read again, sockets go away at the end. */
+static int enter_sandbox(struct service *service)
+{
+	struct sandbox sandbox = {.mode = service->config.sandbox};
+
+	sandbox_add_engine(&sandbox, &service->engine);
+	sandbox_add_file(&sandbox, service->config.token_file);
+	for (size_t i = 0; i < service->listeners_count; i++)
+		sandbox_add_listener(&sandbox, &service->listeners[i].address);
+	return sandbox_enter(&sandbox, service->error, sizeof(service->error));
+}
+
 static int prepare(struct connect *connect)
 {
 	struct service *service = &connect->service;
@@ -225,8 +238,12 @@ static int prepare(struct connect *connect)
 	if (result == 0)
 		result = service_prepare(service);
 	if (result == 0)
-		result = service_start(service, (struct worker_shared){.snapshot = connect->snapshot,
-								       .limits = connect->limits});
+		result = service_open(service, (struct worker_shared){.snapshot = connect->snapshot,
+								      .limits = connect->limits});
+	if (result == 0)
+		result = enter_sandbox(service);
+	if (result == 0)
+		result = service_start(service);
 	return result;
 }
 

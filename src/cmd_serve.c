@@ -29,6 +29,7 @@
 #include "own.h"
 #include "pki.h"
 #include "policy.h"
+#include "sandbox.h"
 #include "service.h"
 #include "state.h"
 #include "timer.h"
@@ -301,6 +302,30 @@ static void note_own_ports(struct serve *serve)
 		serve->own.ports[count++] = config->listen[i].port;
 }
 
+/* What is read again are tokens, policy and certificates; ours are renewed, too. */
+static int enter_sandbox(struct serve *serve)
+{
+	struct service *service = &serve->service;
+	const struct config *config = &service->config;
+	struct sandbox sandbox = {
+	    .mode = config->sandbox,
+	    .state_dir = serve->state_dir[0] ? serve->state_dir : NULL,
+	    .asks_interfaces = service->tls && own_certificate(serve),
+	};
+
+	sandbox_add_engine(&sandbox, &service->engine);
+	sandbox_add_file(&sandbox, config->tokens_file);
+	sandbox_add_file(&sandbox, config->policy_file);
+	sandbox_add_file(&sandbox, config->cert_file);
+	sandbox_add_file(&sandbox, config->key_file);
+	sandbox_add_file(&sandbox, config->client_ca_file);
+	sandbox_add_file(&sandbox, config->original_token_file);
+	for (size_t i = 0; i < service->listeners_count; i++)
+		sandbox_add_listener(&sandbox, &service->listeners[i].address);
+	sandbox_add_listener(&sandbox, &config->admin);
+	return sandbox_enter(&sandbox, service->error, sizeof(service->error));
+}
+
 static int serve_prepare(struct serve *serve)
 {
 	struct service *service = &serve->service;
@@ -326,16 +351,22 @@ static int serve_prepare(struct serve *serve)
 		snprintf(service->error, sizeof(service->error), "out of memory");
 	if (result == 0)
 		result = service_prepare(service);
+	if (result == 0 && service->config.sandbox == CONFIG_SANDBOX_ON)
+		result = sandbox_require(service->error, sizeof(service->error));
 	/* Late: it may make the first token, and a start that fails shows nobody what that is. */
 	if (result == 0)
 		result = access_load(&serve->access, &service->config, serve->state_dir, serve->new_token,
 				     service->error, sizeof(service->error));
 	if (result == 0)
-		result = service_start(service, (struct worker_shared){.snapshot = serve->access.snapshot,
-								       .limits = serve->limits,
-								       .own = &serve->own,
-								       .console = serve->console,
-								       .engine_watch = serve->engine_watch});
+		result = service_open(service, (struct worker_shared){.snapshot = serve->access.snapshot,
+								      .limits = serve->limits,
+								      .own = &serve->own,
+								      .console = serve->console,
+								      .engine_watch = serve->engine_watch});
+	if (result == 0)
+		result = enter_sandbox(serve);
+	if (result == 0)
+		result = service_start(service);
 	return result;
 }
 

@@ -24,6 +24,7 @@
 
 static const char *const event_words[] = {"auto", "uring", "epoll", NULL};
 static const char *const ktls_words[] = {"auto", "on", "off", NULL};
+static const char *const sandbox_words[] = {"auto", "on", "off", NULL};
 static const char *const mover_words[] = {"auto", "splice", "copy", NULL};
 static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
 
@@ -152,6 +153,9 @@ static const struct config_option all_options[] = {
 	 .help = "TLS in the kernel: auto, on (do not start without) or off", .words = ktls_words, .commands = SERVE | CHECK | CONNECT},
 	{"mover", "KIND", CONFIG_VALUE_WORD, FIELD(mover), "Running", "auto",
 	 .help = "what carries long bodies: auto, splice or copy", .words = mover_words, .commands = SERVE | CONNECT},
+	{"sandbox", "WHEN", CONFIG_VALUE_WORD, FIELD(sandbox), "Running", "auto",
+	 .help = "what headgate may still do once it serves (Landlock, seccomp): auto limits it where the kernel can, "
+		 "on does not start without, off", .words = sandbox_words, .commands = SERVE | CHECK | CONNECT},
 	{"log-level", "LEVEL", CONFIG_VALUE_WORD, FIELD(log_level), "Running", "info",
 	 .help = "error, warn, info or debug", .words = level_words, .commands = SERVE | CONNECT},
 };

@@ -17,7 +17,9 @@
 #define DURATION_MAX_MS (24U * 24 * 3600 * 1000)
 
 static_assert(sizeof(enum config_event) == sizeof(unsigned) && sizeof(enum config_ktls) == sizeof(unsigned) &&
-		  sizeof(enum config_mover) == sizeof(unsigned) && sizeof(enum log_level) == sizeof(unsigned),
+		  sizeof(enum config_mover) == sizeof(unsigned) &&
+		  sizeof(enum config_sandbox) == sizeof(unsigned) &&
+		  sizeof(enum log_level) == sizeof(unsigned),
 	      "words are stored as unsigned");
 
 /* Digits only, which strtonum() alone does not ask for. */

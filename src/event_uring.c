@@ -111,6 +111,27 @@ static uint64_t cookie(unsigned op, uint32_t slot, uint32_t generation)
 /* ---- opening and closing ---- */
 
 /*
+ * No filter of system calls sees what goes through a ring, so the ring itself refuses all that is not done
+ * here: no other operation, nothing to register but its own start. (io_uring_register_restrictions(3), which
+ * the shared liburing before 2.4 forgets to export, too.)
+ */
+static int ring_restrict(const struct io_uring *ring)
+{
+	struct io_uring_restriction rules[] = {
+	    {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_POLL_ADD},
+	    {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_ACCEPT},
+	    {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_ASYNC_CANCEL},
+	    {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_CQE_SKIP_SUCCESS},
+	    {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_ENABLE_RINGS},
+	};
+
+	if (syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_RESTRICTIONS, rules,
+		    ARRAY_SIZE(rules)) < 0)
+		return -errno;
+	return 0;
+}
+
+/*
  * The first set of flags that the kernel knows. With DEFER_TASKRUN completions are made only while we
  * wait, on our own thread; R_DISABLED leaves it open which thread that is until the first wait.
  */
@@ -140,7 +161,10 @@ static int ring_open(struct io_uring *ring)
 		io_uring_queue_exit(ring);
 		return -ENOSYS;
 	}
-	return 0;
+	rc = ring_restrict(ring);
+	if (rc)
+		io_uring_queue_exit(ring);
+	return rc;
 }
 
 /* io_uring_enable_rings(3), which the shared liburing before 2.4 forgets to export. 0 or -errno. */

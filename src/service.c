@@ -156,7 +156,7 @@ int service_prepare(struct service *service)
 	return result;
 }
 
-int service_start(struct service *service, struct worker_shared shared)
+int service_open(struct service *service, struct worker_shared shared)
 {
 	shared.config = &service->config;
 	shared.engine = &service->engine;
@@ -171,11 +171,24 @@ int service_start(struct service *service, struct worker_shared shared)
 		return -ENOMEM;
 	}
 	for (unsigned i = 0; i < service->workers_count; i++) {
-		int result = worker_start(&service->workers[i], i, &shared);
+		int result = worker_open(&service->workers[i], i, &shared);
+		if (result < 0) {
+			snprintf(service->error, sizeof(service->error), "cannot prepare worker %u: %s", i,
+				 strerror(-result));
+			service->workers_count = i;
+			return result;
+		}
+	}
+	return 0;
+}
+
+int service_start(struct service *service)
+{
+	for (unsigned i = 0; i < service->workers_count; i++) {
+		int result = worker_start(&service->workers[i]);
 		if (result < 0) {
 			snprintf(service->error, sizeof(service->error), "cannot start worker %u: %s", i,
 				 strerror(-result));
-			service->workers_count = i;
 			return result;
 		}
 	}

@@ -143,7 +143,7 @@ static void worker_fini(struct worker *worker)
 	event_close(worker->loop);
 }
 
-int worker_start(struct worker *worker, unsigned index, const struct worker_shared *shared)
+int worker_open(struct worker *worker, unsigned index, const struct worker_shared *shared)
 {
 	const struct config *config = shared->config;
 	const unsigned timeouts_ms[TIMER_CLASS_COUNT] = {
@@ -186,10 +186,16 @@ int worker_start(struct worker *worker, unsigned index, const struct worker_shar
 		result = event_add(worker->loop, &listener->event);
 		worker->listeners_count++;
 	}
-	if (result == 0)
-		result = thread_start(&worker->thread, worker_main, worker);
 	if (result < 0)
 		worker_fini(worker);
+	return result;
+}
+
+int worker_start(struct worker *worker)
+{
+	int result = thread_start(&worker->thread, worker_main, worker);
+
+	worker->has_thread = result == 0;
 	return result;
 }
 
@@ -208,6 +214,7 @@ void worker_order(struct worker *worker, enum worker_order order)
 
 void worker_join(struct worker *worker)
 {
-	pthread_join(worker->thread, NULL);
+	if (worker->has_thread)
+		pthread_join(worker->thread, NULL);
 	worker_fini(worker);
 }

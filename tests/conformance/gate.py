@@ -35,7 +35,7 @@ class Gate:
                         "--engine-poll", "0",  # what reaches the engine is what clients sent
                         *options]
         self.listeners = len(listen)
-        self.environment = {**os.environ, "DOCKER_API_TOKEN": token}
+        self.environment = {**os.environ, "DOCKER_API_TOKEN": token, "HEADGATE_SANDBOX": "on"}
         self.port = 0
         self.start()
 

@@ -129,6 +129,7 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 @test "container: not root, nothing to write, no capabilities; io_uring by our profile, epoll by Docker's" {
 	deployed
 	has "$(direct logs "$GATE" 2>&1)" 'listening on .* events by uring,'
+	has "$(direct logs "$GATE" 2>&1)" 'sandbox: files, ports and system calls are limited$'
 	direct exec "$GATE" cat /proc/1/status >status
 	has "$(cat status)" '^Uid:.2376.2376.2376.2376$'
 	for set in CapInh CapPrm CapEff CapBnd CapAmb; do has "$(cat status)" "^$set:.0000000000000000$"; done
@@ -144,6 +145,7 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 	is "$(inside curl -sS -o /dev/null -w '%{http_code}' --max-time 20 -k -H "token: $(secret)" "https://127.0.0.1:$P/metrics")" 200
 	deployed --seccomp default --memory 200m --cpus 0.5
 	has "$(direct logs "$GATE" 2>&1)" 'listening on .* events by epoll,'
+	has "$(direct logs "$GATE" 2>&1)" 'sandbox: files, ports and system calls are limited$'
 	is "$(ping "$(secret)")" 200
 	is "$(of_container '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}}')" '209715200 500000000'
 }
@@ -178,7 +180,7 @@ of_container() { direct container inspect -f "$1" "$GATE"; }
 		fail "$(grep -v ' CC ' built)"
 	# The shared libraries of what it was linked with.
 	is "$(direct run --rm --entrypoint cat headgate:latest /lib/apk/db/installed | sort | tr '\n' ' ')" \
-		'P:jansson P:libbsd P:libcrypto3 P:libssl3 P:liburing '
+		'P:jansson P:libbsd P:libcrypto3 P:libseccomp P:libssl3 P:liburing '
 	is "$(direct run --rm --read-only --cap-drop ALL headgate:latest --version)" 'headgate test'
 	is "$(direct image inspect -f '{{.Config.User}} {{.Config.Healthcheck.Test}} {{.Config.StopSignal}}' headgate:latest)" \
 		'2376:2376 [CMD headgate health] SIGTERM'

@@ -68,6 +68,7 @@ Test(config, defaults)
 	cr_assert(!config.original_token && !config.original_token_file);
 	cr_assert_eq(config.workers, 0);
 	cr_assert(config.event == CONFIG_EVENT_AUTO && config.ktls == CONFIG_KTLS_AUTO);
+	cr_assert_eq(config.sandbox, CONFIG_SANDBOX_AUTO);
 	cr_assert(config.mover == CONFIG_MOVER_AUTO && config.log_level == LOG_LEVEL_INFO);
 	cr_assert_eq(config.handshake_timeout_ms, 10000);
 	cr_assert_eq(config.head_timeout_ms, 30000);
@@ -140,6 +141,7 @@ static const struct option_row options[] = {
     {"event", "uring", "epoll", "", CONFIG_SERVE},
     {"ktls", "on", "off", "", CONFIG_SERVE},
     {"mover", "splice", "copy", "", CONFIG_SERVE},
+    {"sandbox", "on", "off", "", CONFIG_SERVE},
     {"log-level", "debug", "error", "", CONFIG_SERVE},
 };
 
@@ -165,6 +167,7 @@ static const char *value_now(const char *name)
 	    {"event", config.event},
 	    {"ktls", config.ktls},
 	    {"mover", config.mover},
+	    {"sandbox", config.sandbox},
 	    {"log-level", config.log_level},
 	};
 	const struct {
@@ -241,11 +244,12 @@ static const char *value_now(const char *name)
 /* The same for a value as it is written. */
 static const char *value_wanted(const char *name, const char *value)
 {
-	static const char *const words[] = {"auto",   "uring", "epoll", "auto", "on",	"off",	"auto",
-					    "splice", "copy",  "error", "warn", "info", "debug"};
-	static const char *const kinds[] = {"event",	 "event",     "event",	  "ktls",  "ktls",
-					    "ktls",	 "mover",     "mover",	  "mover", "log-level",
-					    "log-level", "log-level", "log-level"};
+	static const char *const words[] = {"auto",  "uring",  "epoll", "auto", "on", "off",
+					    "auto",  "splice", "copy",	"auto", "on", "off",
+					    "error", "warn",   "info",	"debug"};
+	static const char *const kinds[] = {
+	    "event", "event",	"event",   "ktls",    "ktls",	   "ktls",	"mover",     "mover",
+	    "mover", "sandbox", "sandbox", "sandbox", "log-level", "log-level", "log-level", "log-level"};
 	static char text[80];
 	unsigned base = 0, ms;
 
@@ -490,6 +494,7 @@ static const struct {
     {"--event urin", "--event: 'urin' is not one of auto, uring, epoll"},
     {"--event URING", "--event: 'URING' is not one of auto, uring, epoll"},
     {"--ktls yes", "--ktls: 'yes' is not one of auto, on, off"},
+    {"--sandbox yes", "--sandbox: 'yes' is not one of auto, on, off"},
     {"--mover tls", "--mover: 'tls' is not one of auto, splice, copy"},
     {"--log-level loud", "--log-level: 'loud' is not one of error, warn, info, debug"},
     {"--idle-timeout 0",

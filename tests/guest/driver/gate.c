@@ -66,7 +66,7 @@ static void become_gate(const struct gate_options *options, const char *log_path
 	execl(options->program, options->program, "serve", "--listen", "tls://127.0.0.1:0", "--engine",
 	      options->engine_url, "--cert", cert, "--key", key, "--workers", "1", "--admin", admin,
 	      "--event", options->event, "--ktls", options->ktls, "--mover", options->mover, "--log-level",
-	      "debug", "--drain-timeout", "1s", "--tokens", tokens_path,
+	      "debug", "--sandbox", "on", "--drain-timeout", "1s", "--tokens", tokens_path,
 	      tls ? "--engine-cert-dir" : (char *)NULL, client, (char *)NULL);
 	fprintf(stderr, "driver: cannot run %s: %s\n", options->program, strerror(errno));
 	_exit(127);
