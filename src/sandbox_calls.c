@@ -35,9 +35,9 @@ static const int allowed[] = {
     SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pwrite64),
     SCMP_SYS(splice), SCMP_SYS(pipe2), SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(lseek),
     /* sockets */
-    SCMP_SYS(accept4), SCMP_SYS(connect), SCMP_SYS(shutdown), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg),
-    SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname),
-    SCMP_SYS(getpeername),
+    SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(connect), SCMP_SYS(shutdown), SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockname), SCMP_SYS(getpeername),
     /* waiting */
     SCMP_SYS(io_uring_enter), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_pwait2), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep),
@@ -72,6 +72,16 @@ static const int fatal[] = {
     /* what a start needs */
     SCMP_SYS(io_uring_setup), SCMP_SYS(listen)};
 
+static struct scmp_arg_cmp is(unsigned arg, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_EQ, .datum_a = value};
+}
+
+static struct scmp_arg_cmp masked_is(unsigned arg, scmp_datum_t mask, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+}
+
 static int allow_if(scmp_filter_ctx filter, int call, struct scmp_arg_cmp condition)
 {
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &condition);
@@ -83,18 +93,17 @@ static int allow_any_of(scmp_filter_ctx filter, int call, unsigned arg, const un
 	int result = 0;
 
 	for (size_t i = 0; i < count && result == 0; i++)
-		result = allow_if(filter, call, SCMP_CMP64(arg, SCMP_CMP_EQ, values[i]));
+		result = allow_if(filter, call, is(arg, values[i]));
 	return result;
 }
 
 /* No memory is both written and executed, none becomes executable. */
 static int allow_memory(scmp_filter_ctx filter)
 {
-	int result = allow_if(filter, SCMP_SYS(mmap), SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	int result = allow_if(filter, SCMP_SYS(mmap), masked_is(2, PROT_EXEC, 0));
 
 	if (result == 0)
-		result =
-		    allow_if(filter, SCMP_SYS(mprotect), SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		result = allow_if(filter, SCMP_SYS(mprotect), masked_is(2, PROT_EXEC, 0));
 	return result;
 }
 
@@ -103,8 +112,7 @@ static int allow_memory(scmp_filter_ctx filter)
 static int allow_threads(scmp_filter_ctx filter, bool strict)
 {
 	int result =
-	    allow_if(filter, SCMP_SYS(clone),
-		     SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM));
+	    allow_if(filter, SCMP_SYS(clone), masked_is(0, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM));
 
 	if (result == 0 && strict) /* elsewhere it is the default, and libseccomp refuses a rule for that */
 		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
@@ -115,18 +123,17 @@ static int allow_threads(scmp_filter_ctx filter, bool strict)
 static int allow_sockets(scmp_filter_ctx filter, const struct sandbox *sandbox)
 {
 	const struct scmp_arg_cmp engine[] = {
-	    SCMP_CMP64(0, SCMP_CMP_EQ, (scmp_datum_t)sandbox->engine_family),
-	    SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), SOCK_STREAM),
+	    is(0, (scmp_datum_t)sandbox->engine_family),
+	    masked_is(1, ~(scmp_datum_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), SOCK_STREAM),
 	};
-	const scmp_datum_t netlink_bytes = sizeof(struct sockaddr_nl);
 	int result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, engine);
 
 	if (result == 0 && sandbox->asks_interfaces)
-		result = allow_if(filter, SCMP_SYS(socket), SCMP_CMP64(0, SCMP_CMP_EQ, AF_NETLINK));
+		result = allow_if(filter, SCMP_SYS(socket), is(0, AF_NETLINK));
 	if (result == 0 && sandbox->asks_interfaces) /* glibc binds it; addresses of TCP are longer */
-		result = allow_if(filter, SCMP_SYS(bind), SCMP_CMP64(2, SCMP_CMP_EQ, netlink_bytes));
+		result = allow_if(filter, SCMP_SYS(bind), is(2, sizeof(struct sockaddr_nl)));
 	if (result == 0)
-		result = allow_if(filter, SCMP_SYS(socketpair), SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX));
+		result = allow_if(filter, SCMP_SYS(socketpair), is(0, AF_UNIX));
 	return result;
 }
 
@@ -150,7 +157,7 @@ static int allow_conditional(scmp_filter_ctx filter, const struct sandbox *sandb
 		result =
 		    allow_any_of(filter, SCMP_SYS(io_uring_register), 1, registers, ARRAY_SIZE(registers));
 	if (result == 0) /* limits are asked for, not set */
-		result = allow_if(filter, SCMP_SYS(prlimit64), SCMP_CMP64(2, SCMP_CMP_EQ, 0));
+		result = allow_if(filter, SCMP_SYS(prlimit64), is(2, 0));
 	return result;
 }
 
