@@ -199,9 +199,27 @@ ssize_t leg_write(struct leg *leg, const void *data, size_t len)
 	return written(leg, n < 0 ? -errno : n);
 }
 
+/*
+ * splice(2) tells TCP of all but the pipe's last page that more will follow, and kernel TLS does not take
+ * that back when it finds the socket full. Before Linux 6.5 nothing may be on its way then, so that no ACK
+ * ever makes room: with a send buffer of 46 KB, Ethernet's default, and a peer whose window is 128 KiB it
+ * stands still for good. Setting TCP_NODELAY, even again, sends what is queued (tcp(7)).
+ */
+static void push_held_back(const struct leg *leg)
+{
+	const int on = 1;
+
+	if (leg_writes_by(leg) == LEG_KTLS)
+		(void)setsockopt(leg->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
 ssize_t leg_drain(struct leg *leg, struct pipe *pipe)
 {
-	return written(leg, pipe_drain(pipe, leg->fd));
+	ssize_t n = pipe_drain(pipe, leg->fd);
+
+	if (n == -EAGAIN)
+		push_held_back(leg);
+	return written(leg, n);
 }
 
 int leg_flush(struct leg *leg)

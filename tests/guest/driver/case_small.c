@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * case_small.c: sockets that have less room than a record. The kernel then holds what it has encrypted, and
- * the end of a stream must not overtake it. Segments have to be smaller than the buffers: with the loopback's
- * own of 64 KiB TCP goes on by its persist timer alone, which waits longer and longer.
+ * case_small.c: sockets that are full before TCP has filled a segment.
+ *
+ * With less room than a record the kernel holds what it has encrypted, and the end of a stream must not
+ * overtake it. And with splice(2) TCP holds back what is not the last of a pipe: when the socket is full
+ * then, nobody sends it (Linux before 6.5), or the persist timer alone does, which waits longer and longer.
+ * On Ethernet the defaults are enough for that: a send buffer of 46 KB and a peer that announces a window of
+ * 128 KiB, for TCP makes segments of half a window then.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -11,7 +15,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -22,10 +25,15 @@
 #define BYTES	   200000
 #define RMEM	   "/proc/sys/net/ipv4/tcp_rmem"
 #define WMEM	   "/proc/sys/net/ipv4/tcp_wmem"
-#define SMALL	   "4096 8192 12000\n"
 #define TEXT_CAP   100
-#define MTU	   1500
 #define MTU_BEFORE 65536 /* the kernel's default for the loopback */
+
+static const struct setting {
+	const char *rmem, *wmem;
+	int mtu;
+} setting_small = {"4096 8192 12000\n", "4096 8192 12000\n", 1500},
+  setting_small_long = {"4096 8192 12000\n", "4096 8192 12000\n", MTU_BEFORE},
+  setting_wide = {"4096 262144 4194304\n", "4096 16384 4194304\n", 1500};
 
 static bool read_setting(const char *path, char *text)
 {
@@ -90,15 +98,16 @@ static void end_of_input(struct run *run)
 		run_engine_got(run, id, BYTES, ENDING_CLEAN);
 }
 
-static void small_buffers(struct run *run)
+static void with_setting(struct run *run, const struct setting *setting)
 {
 	char rmem[TEXT_CAP], wmem[TEXT_CAP];
 	unsigned rounds = run->test->leg == LEG_UNIX ? ROUNDS_OUT : ROUNDS_IN;
 
 	if (!run_expect(run, read_setting(RMEM, rmem) && read_setting(WMEM, wmem), "cannot read " WMEM))
 		return;
-	run_expect(run, run_write_setting(RMEM, SMALL) && run_write_setting(WMEM, SMALL), "cannot set " WMEM);
-	run_expect(run, set_loopback_mtu(MTU), "cannot set the loopback's MTU: %s", strerror(errno));
+	run_expect(run, run_write_setting(RMEM, setting->rmem) && run_write_setting(WMEM, setting->wmem),
+		   "cannot set " WMEM);
+	run_expect(run, set_loopback_mtu(setting->mtu), "cannot set the loopback's MTU: %s", strerror(errno));
 	for (unsigned round = 0; round < rounds && !run->failed; round++) {
 		if (run->test->leg == LEG_UNIX)
 			end_of_output(run);
@@ -109,30 +118,40 @@ static void small_buffers(struct run *run)
 	run_expect(run, set_loopback_mtu(MTU_BEFORE), "cannot set the loopback's MTU: %s", strerror(errno));
 }
 
-/*
- * An open fault: on 6.1 the input stands still for good (always with segments of 1500 bytes, now and then
- * with the loopback's), on 6.12 it does not. Whether it is the kernel's or ours is not known. README's limits
- * say so.
- */
-static bool kernel_goes_on_with_input(void)
+static void small_buffers(struct run *run)
 {
-	struct utsname name;
-	unsigned major = 0, minor = 0;
+	with_setting(run, &setting_small);
+}
 
-	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
-	       (major > 6 || (major == 6 && minor >= 12));
+static void small_buffers_long_segments(struct run *run)
+{
+	with_setting(run, &setting_small_long);
+}
+
+static void wide_window(struct run *run)
+{
+	with_setting(run, &setting_wide);
 }
 
 void cases_small(struct test_list *list)
 {
 	static const unsigned suites[] = {SUITE_TLS13_AES128, SUITE_TLS12_AES128};
+	static const struct {
+		const char *name;
+		void (*run)(struct run *run);
+		bool core;
+	} cases[] = {{"small-buffers", small_buffers, true},
+		     {"small-buffers-long-segments", small_buffers_long_segments, false},
+		     {"wide-window", wide_window, true}};
 
 	for (size_t i = 0; run_is_guest() && i < ARRAY_SIZE(suites); i++) {
 		const char *name = run_suites[suites[i]].name;
-		struct test test = {.suite = suites[i], .run = small_buffers, .core = i == 0};
-		test_add(list, test, "small-buffers-output/%s", name);
-		test.leg = i == 0 ? LEG_TLS13 : LEG_TLS12;
-		if (kernel_goes_on_with_input())
-			test_add(list, test, "small-buffers-input/%s", name);
+		for (size_t j = 0; j < ARRAY_SIZE(cases); j++) {
+			struct test test = {
+			    .suite = suites[i], .run = cases[j].run, .core = i == 0 && cases[j].core};
+			test_add(list, test, "%s-output/%s", cases[j].name, name);
+			test.leg = i == 0 ? LEG_TLS13 : LEG_TLS12;
+			test_add(list, test, "%s-input/%s", cases[j].name, name);
+		}
 	}
 }
