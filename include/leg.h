@@ -63,6 +63,12 @@ bool leg_was_truncated(const struct leg *leg);
 const char *leg_failure(const struct leg *leg);
 
 /*
+ * The event loop reported an error, and no read or write is due that would tell: with kernel TLS it may be a
+ * broken record, and leg_failure() knows afterwards. The socket's error is taken by that.
+ */
+void leg_ask_failure(struct leg *leg);
+
+/*
  * For a TCP socket before it is connected: no delay; urgent data is data like other data; keep-alive, so that
  * a peer that vanished is noticed within about two minutes, not two hours.
  */

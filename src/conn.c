@@ -1199,7 +1199,9 @@ enum conn_step conn_revoke(struct conn *c, const char *why)
 
 void conn_client_gone(struct conn *c)
 {
-	exchange_over(c, "the client has gone");
+	leg_ask_failure(&c->client);
+	const char *failure = leg_failure(&c->client);
+	exchange_over(c, failure ? failure : "the client has gone");
 }
 
 enum conn_step conn_deadline(struct conn *c, enum timer_class class)

@@ -61,6 +61,16 @@ const char *leg_failure(const struct leg *leg)
 						    : NULL;
 }
 
+void leg_ask_failure(struct leg *leg)
+{
+	int number = 0;
+	socklen_t len = sizeof(number);
+
+	if (leg_reads_by(leg) == LEG_KTLS && !leg->ktls.failure &&
+	    getsockopt(leg->fd, SOL_SOCKET, SO_ERROR, &number, &len) == 0 && number > 0)
+		(void)ktls_write_error(&leg->ktls, leg->fd, number);
+}
+
 void leg_prepare_tcp(int fd)
 {
 	const int on = 1, idle_seconds = 60, interval_seconds = 15, probes = 4;

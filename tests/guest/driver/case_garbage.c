@@ -212,6 +212,38 @@ static void garbage_beside_output(struct run *run)
 							    : "this is not TLS");
 }
 
+/* Behind the client's close_notify headgate reads no more; the kernel looks at it, and the log says what it
+ * was. */
+static void garbage_behind_end(struct run *run)
+{
+	static const unsigned char close_notify[] = {1, 0};
+	uint64_t id = run_new_id(run);
+	char text[2048], request[200];
+	unsigned char out[2048];
+	struct record_writer writer;
+	struct head head;
+	struct peer *client = run_client(run, 0);
+
+	if (!client || !run_expect(run, record_init(&writer, client) == 0, "no keys"))
+		return;
+	snprintf(request, sizeof(request), "POST /containers/x/attach?id=%" PRIu64 "&stall=1", id);
+	size_t len = run_write_head(text, sizeof(text), request,
+				    "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n");
+	int result =
+	    record_send_by(&writer, client, RECORD_DATA, text, len, 0, run_deadline(run, PROMPTLY_MS));
+	if (!run_expect(run, result == 0, "cannot send") || !run_answer(run, client, &head, 101))
+		return;
+	result = record_send_by(&writer, client, RECORD_ALERT, close_notify, sizeof(close_notify), 0,
+				run_deadline(run, PROMPTLY_MS));
+	len = make_garbage(GARBAGE_OVERSIZED, &writer, out, sizeof(out));
+	if (result == 0)
+		result = peer_put_raw_by(client, out, len, run_deadline(run, PROMPTLY_MS));
+	if (run_expect(run, result == 0, "cannot send: %s", strerror(-result)) &&
+	    run->driver->carried == CARRIED_KERNEL && run_closes(run, client, "garbage behind the end"))
+		run_logged(run, "a record is too long");
+	engine_go(run->engine, id);
+}
+
 void cases_garbage(struct test_list *list)
 {
 	static const unsigned suites[] = {SUITE_TLS13_AES128, 2, SUITE_TLS12_AES128};
@@ -222,6 +254,9 @@ void cases_garbage(struct test_list *list)
 		test_add(list, beside, "garbage-%s-beside-output/%s", garbage_names[kind],
 			 run_suites[beside.suite].name);
 	}
+
+	beside.run = garbage_behind_end;
+	test_add(list, beside, "garbage-behind-end/%s", run_suites[beside.suite].name);
 
 	for (size_t i = 0; i < ARRAY_SIZE(suites); i++) {
 		for (unsigned state = 0; state < STATE_COUNT; state++) {
