@@ -215,8 +215,9 @@ void service_report_ready(const struct service *service, const char *more)
 
 	for (size_t i = 0; i < service->listeners_count; i++) {
 		listener_name(&service->listeners[i], name, sizeof(name));
-		log_info("listening on %s, engine %s, events by %s, TLS in %s, %u worker%s%s", name,
-			 service->config.engine.text, event_name(service->workers[0].loop),
+		log_info("listening on %s, engine %s, events by %s, bytes by %s, TLS in %s, %u worker%s%s",
+			 name, service->config.engine.text, event_name(service->workers[0].loop),
+			 service->config.mover == CONFIG_MOVER_COPY ? "copy" : "splice",
 			 service->kernel_tls ? "the kernel" : "userspace", service->workers_count,
 			 service->workers_count == 1 ? "" : "s", more);
 	}

@@ -104,6 +104,7 @@ int gate_start(struct gate *gate, const struct gate_options *options, uint64_t d
 		(void)gate_stop(gate, clock_now_ms());
 		return -ECHILD;
 	}
+	gate->start_cpu_us = gate_cpu_us(gate);
 	gate->port = atoi(strstr(line, ready) + strlen(ready));
 	return 0;
 }

@@ -20,6 +20,7 @@ struct gate_options {
 struct gate {
 	pid_t pid; /* 0 when it does not run */
 	int port;
+	uint64_t start_cpu_us; /* what it had used when it listened */
 	char log_path[512];
 	char admin_path[108];
 	char tokens_path[512];

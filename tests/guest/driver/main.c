@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <ftw.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,10 +188,13 @@ static void driver_close(struct driver *driver, bool keep)
 		(void)nftw(driver->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static bool report(const char *name, bool good, const char *reason, uint64_t took_ms)
+static bool report(const char *name, bool good, const char *reason, uint64_t took_ms, const struct run *run)
 {
-	if (good)
-		printf("ok %s (%llu ms)\n", name, (unsigned long long)took_ms);
+	if (good && run)
+		printf("ok %s (%" PRIu64 " ms; CPU of headgate %" PRIu64 ", of its peers %" PRIu64 ")\n",
+		       name, took_ms, run->cpu_us / 1000, run->own_cpu_us / 1000);
+	else if (good)
+		printf("ok %s (%" PRIu64 " ms)\n", name, took_ms);
 	else
 		printf("not ok %s: %s\n", name, reason);
 	(void)fflush(stdout);
@@ -211,7 +215,7 @@ static unsigned run_all(struct driver *driver, const struct test_list *list, con
 			continue;
 		uint64_t start_ms = clock_now_ms();
 		run_test(run, driver, test);
-		bool good = report(test->name, !run->failed, run->reason, clock_now_ms() - start_ms);
+		bool good = report(test->name, !run->failed, run->reason, clock_now_ms() - start_ms, run);
 		*passed += good;
 		failed += !good;
 	}
@@ -223,7 +227,7 @@ static unsigned run_all(struct driver *driver, const struct test_list *list, con
 		bool good = run_finish(driver, leg, reason, sizeof(reason));
 		if (!used)
 			continue;
-		(void)report(name, good, reason, clock_now_ms() - start_ms);
+		(void)report(name, good, reason, clock_now_ms() - start_ms, NULL);
 		*passed += good;
 		failed += !good;
 	}

@@ -95,6 +95,7 @@ struct run {
 	struct gate *gate;
 	size_t log_from; /* where this case's part of the log begins */
 	struct run_counted key_updates, truncations;
+	uint64_t cpu_us, own_cpu_us; /* headgate's, and the driver's own: of the whole case */
 	bool failed;
 	char reason[700];
 	struct peer *clients[RUN_CLIENTS_MAX];

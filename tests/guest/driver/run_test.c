@@ -8,8 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
+
+#define CIRCLES_GRACE_US 40000.0
 
 static const struct {
 	const char *name;
@@ -118,6 +121,32 @@ static void counted_end(struct run *run, const struct run_counted *counted, cons
 		   "%s is %" PRIu64 " behind this case, not %" PRIu64, name, now, counted->before + 1);
 }
 
+static uint64_t own_cpu_us(void)
+{
+	struct timespec used;
+
+	return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0
+		   ? (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000
+		   : 0;
+}
+
+/*
+ * No case makes headgate work more than three times as much as its client and engine together, which are in
+ * this process: whoever turns in circles does, also while bytes move. A headgate that the case started itself
+ * counts from there on.
+ */
+static void expect_no_circles(struct run *run, pid_t pid, uint64_t gate_us, uint64_t own_us)
+{
+	gate_us = gate_cpu_us(run->gate) - (run->gate->pid == pid ? gate_us : run->gate->start_cpu_us);
+	own_us = own_cpu_us() - own_us;
+	run->cpu_us = gate_us;
+	run->own_cpu_us = own_us;
+	(void)run_expect(run,
+			 (double)gate_us <= 3.0 * (double)own_us + CIRCLES_GRACE_US * run->driver->slowness,
+			 "headgate used %" PRIu64 " ms of CPU, its client and engine %" PRIu64,
+			 gate_us / 1000, own_us / 1000);
+}
+
 void run_test(struct run *run, struct driver *driver, const struct test *test)
 {
 	*run = (struct run){.driver = driver,
@@ -127,6 +156,8 @@ void run_test(struct run *run, struct driver *driver, const struct test *test)
 	int result = run_prepare(driver, test->leg);
 	if (!run_expect(run, result == 0, "cannot start engine and headgate: %s", strerror(-result)))
 		return;
+	pid_t pid = run->gate->pid;
+	uint64_t gate_us = gate_cpu_us(run->gate), own_us = own_cpu_us();
 	run->log_from = gate_log_end(run->gate);
 	counted_begin(run, &run->key_updates, key_updates);
 	counted_begin(run, &run->truncations, truncations);
@@ -136,6 +167,7 @@ void run_test(struct run *run, struct driver *driver, const struct test *test)
 	engine_unpark(run->engine);
 	if (run_expect(run, gate_is_alive(run->gate), "headgate has died")) {
 		expect_quiet(run);
+		expect_no_circles(run, pid, gate_us, own_us);
 		counted_end(run, &run->key_updates, key_updates);
 		counted_end(run, &run->truncations, truncations);
 	}
