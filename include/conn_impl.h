@@ -45,12 +45,14 @@ struct exchange {
 	bool for_console;     /* answered by console.h, not by the engine */
 	bool legacy_tunnel;   /* a raw-stream 200 opens it */
 	bool expects_continue;
+	bool says_continue;	       /* a 100 of our own, for a body that is looked into */
 	bool takes_interim;	       /* not HTTP/1.0 */
 	bool body_deadline;	       /* a body of known length that stands still is given up */
 	bool up_open;		       /* the request is still leaving */
 	bool keep_client, keep_engine; /* decided with the answer's head */
 	enum answer_phase phase;
 	int interim_count;
+	size_t said_bytes;	       /* of our own 100 */
 	int status;		       /* of the answer, for the log */
 	bool is_refused;	       /* that answer is our own */
 	size_t head_bytes;	       /* of the request's head in `held`, while it is being checked */

@@ -580,24 +580,48 @@ static enum conn_step body_is_there(struct conn *c)
 }
 
 /*
+ * A client with Expect waits for the engine's word, which only comes behind ours. 0, or -EAGAIN where the
+ * client's socket has no room for it yet, or -errno.
+ */
+static int say_continue(struct conn *c)
+{
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	if (!c->x.says_continue)
+		return 0;
+	while (c->x.said_bytes < sizeof(text) - 1) {
+		ssize_t n = leg_write(&c->client, text + c->x.said_bytes, sizeof(text) - 1 - c->x.said_bytes);
+		if (n < 0)
+			return (int)n;
+		c->x.said_bytes += (size_t)n;
+	}
+	return leg_flush(&c->client);
+}
+
+/*
  * The body decides whether the request may go on, so the engine gets nothing until it is there as a whole and
  * was looked into. It has to come within the time that a head has.
  */
 static enum conn_step state_body_inspected(struct conn *c)
 {
-	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	struct refusal why = {0};
+	int said = say_continue(c);
 
+	if (said < 0 && said != -EAGAIN)
+		return END;
+	if (said == -EAGAIN) {
+		want(c, &c->client, EVENT_OUT);
+		if (c->x.said_bytes > 0) /* no answer may follow a part of it */
+			return WAIT;
+	}
 	while (!conn_inspection_is_complete(c)) {
 		int n = c->held ? 1 : hold_client_bytes(c);
+		if (n == -EAGAIN && !timer_running(&c->timer)) {
+			deadline(c, TIMER_BODY);
+			c->x.says_continue = c->x.expects_continue && c->x.takes_interim;
+			return NEXT;
+		}
 		if (n == -EAGAIN) {
-			if (!timer_running(&c->timer)) {
-				deadline(c, TIMER_BODY);
-				/* It waits for the engine's word, which only comes behind ours. */
-				if (c->x.expects_continue && c->x.takes_interim &&
-				    leg_write(&c->client, go_on, sizeof(go_on) - 1) < 0)
-					return END;
-			}
 			want(c, &c->client, EVENT_IN);
 			return WAIT;
 		}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import array
+import fcntl
 import socket
 import ssl
+import termios
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +19,7 @@ from engine import Engine
 from gate import Gate
 from keys import Secrets
 from keyupdates import Flood
-from model import Serve
+from model import DEPLOYER, Serve, req
 from tally import Tally
 
 KEY_UPDATES = 100_000  # half a second of work for headgate, or more
@@ -25,6 +28,10 @@ PROMPT_SECONDS = 0.2
 SILENT = 20
 SILENT_SECONDS = 0.05  # that each may hold up the health check
 ADMIN_SECONDS = 30.0
+PATIENCE_SECONDS = 30.0
+STILL_SECONDS = 0.3
+FILLERS = 1000  # some 300 fill a unix socket of 208 KiB
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Place:
@@ -36,16 +43,26 @@ class Place:
         self.keys = keys
         self.options = options
         self.admin = home / "admin.sock"
+        tokens = home / "tokens"
+        tokens.touch(0o600)
+        tokens.write_text(keys.token_file())
         self.engine = Engine(options.engine, home / "engine.sock", certificates)
         self.gate = Gate(options.bin, home, keys.token, options.client, [
             "--engine", self.engine.url, "--event", options.event, "--mover", options.mover,
             "--workers", "1", "--head-timeout", "60s", "--admin", f"unix://{self.admin}",
+            "--tokens", str(tokens),
             *(["--engine-cert-dir", str(certificates)] if options.engine == "tls" else [])])
         self.engine.begin(((Serve(),),))
 
     def request(self, target: str) -> bytes:
         return (f"GET {target} HTTP/1.1\r\nHost: docker\r\ntoken: {self.keys.token}"
                 "\r\n\r\n").encode()
+
+    def unix(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(PATIENCE_SECONDS)
+        sock.connect(str(self.gate.path))
+        return sock
 
     def tls(self) -> Client:
         made: ssl.SSLContext = context(self.gate.ca, "1.3", ())
@@ -109,6 +126,52 @@ def silent_admins(place: Place) -> list[str]:
     return bad
 
 
+def queued(sock: socket.socket) -> int:
+    """What has come and is not read, once no more comes."""
+    count = array.array("i", [-1])
+    while True:
+        before = count[0]
+        time.sleep(STILL_SECONDS)
+        fcntl.ioctl(sock, termios.FIONREAD, count)
+        if count[0] == before:
+            return before
+
+
+def read_until(sock: socket.socket, got: bytes, what: bytes) -> bytes:
+    while what not in got:
+        more = sock.recv(1 << 20)
+        if not more:
+            break
+        got += more
+    return got
+
+
+def continue_waits(place: Place) -> list[str]:
+    """So many small answers fill the client's socket exactly; then 100 Continue has to wait."""
+    ask = place.request("/filler")
+    body = b'{"Image":"x"}'
+    create = place.keys.into(req("POST /containers/create", "Content-Type: application/json",
+                                 "Expect: 100-continue", f"Content-Length: {len(body)}",
+                                 auth=f"token: {DEPLOYER}"))
+    with place.unix() as sock:
+        sock.sendall(ask)
+        one = len(read_until(sock, b"", b"GET /filler"))
+        sock.sendall(ask * FILLERS)
+        answers, rest = divmod(queued(sock), one)
+    if rest or answers >= FILLERS:
+        return [f"{FILLERS} answers of {one} bytes do not fill a socket: {answers} and {rest} bytes"]
+    with place.unix() as sock:
+        sock.sendall(ask * answers + create)
+        if queued(sock) != answers * one:
+            return ["the socket was not full"]
+        got = read_until(sock, b"", GO_ON)[answers * one:]
+        if got != GO_ON:
+            return [f"behind {answers} unread answers came {got!r}, not 100 Continue"]
+        sock.sendall(body)
+        got = read_until(sock, b"", b"POST /containers/create")
+    return [] if got.startswith(b"HTTP/1.1 200") else [f"the answer is {got!r}"]
+
+
 def counts(place: Place) -> list[str]:
     return counted.exactly(place, place.options.client, place.options.engine)
 
@@ -124,6 +187,7 @@ CHECKS = (
     Check("alone/a flood of KeyUpdates leaves a neighbour its turn", key_updates, ("tls",)),
     Check("alone/silent clients of the admin listener do not hold up a health check",
           silent_admins),
+    Check("alone/100 Continue waits where the client's socket is full", continue_waits, ("unix",)),
     Check("alone/GET /metrics counts each thing once", counts),
 )
 
