@@ -237,11 +237,19 @@ int leg_flush(struct leg *leg)
 	return leg_writes_by(leg) == LEG_TLS ? (int)written(leg, tls_flush(leg->tls)) : 0;
 }
 
-static bool is_writable(const struct leg *leg)
+/* 1: there is room; 0: there is none; -errno: the socket has failed, as a write would tell. */
+static int has_room(struct leg *leg)
 {
 	struct pollfd pollfd = {.fd = leg->fd, .events = POLLOUT};
+	int number = 0;
+	socklen_t len = sizeof(number);
 
-	return poll(&pollfd, 1, 0) != 0;
+	if (poll(&pollfd, 1, 0) == 0)
+		return 0;
+	if (pollfd.revents & POLLERR && getsockopt(leg->fd, SOL_SOCKET, SO_ERROR, &number, &len) == 0 &&
+	    number > 0)
+		return (int)written(leg, -number);
+	return 1;
 }
 
 int leg_settle(struct leg *leg)
@@ -249,7 +257,10 @@ int leg_settle(struct leg *leg)
 	if (leg_writes_by(leg) != LEG_KTLS)
 		return leg_flush(leg);
 	leg->is_starved = false;
-	if (!is_writable(leg)) {
+	int room = has_room(leg);
+	if (room < 0)
+		return room;
+	if (room == 0) {
 		leg->was_full = true;
 		return -EAGAIN;
 	}

@@ -202,6 +202,23 @@ Test(leg, a_full_socket_waits_for_its_event)
 	}
 }
 
+/* Where kernel TLS sends, the end of an output that a reset has cut off must not look like one that arrived.
+ */
+Test(leg, settling_tells_of_a_reset)
+{
+	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+	struct leg leg;
+	int peer = open_leg(&leg, true);
+
+	leg.ktls.sends = true;
+	cr_assert_eq(leg_settle(&leg), 0);
+	cr_assert_eq(setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(peer);
+	cr_assert(net_wait(leg.fd, POLLIN, NET_PATIENCE_MS));
+	cr_assert_eq(leg_settle(&leg), -ECONNRESET);
+	leg_close(&leg);
+}
+
 /* The end of the peer, then ours. */
 static void end_both(struct leg *leg, int peer)
 {
