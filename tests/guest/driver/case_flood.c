@@ -23,6 +23,7 @@
 #define TURN_MS 20
 /* A third of what it takes to decrypt EMPTY_RECORDS on such a one. */
 #define EMPTY_MS    8
+#define EMPTY_TRIES 3
 #define QUIET_LOOKS 60
 
 enum where { WHERE_IDLE, WHERE_DRAIN, WHERE_TUNNEL };
@@ -79,28 +80,44 @@ static unsigned char *make_flood(struct run *run, struct record_writer *writer, 
 
 /* ---- empty records ---- */
 
-/* So many of them have one purpose. headgate ends that connection after a few, as OpenSSL does. */
-static void flood_of_empty(struct run *run)
+/* The client that sent the flood, and what headgate worked for it; NULL: failed. */
+static struct peer *send_empty_flood(struct run *run, uint64_t *cpu_us)
 {
-	enum where where = run->test->variant;
-	bool kernel = run->driver->carried == CARRIED_KERNEL;
 	struct record_writer writer;
 	struct peer *client = run_client(run, 0);
 	size_t len;
 
-	if (!client || !go_where(run, client, &writer, where))
-		return;
+	if (!client || !go_where(run, client, &writer, run->test->variant))
+		return NULL;
 	unsigned char *flood = make_flood(run, &writer, EMPTY_RECORDS, 0, &len);
 	if (!flood)
-		return;
-	uint64_t cpu_us = gate_cpu_us(run->gate);
+		return NULL;
+	*cpu_us = gate_cpu_us(run->gate);
 	(void)peer_put_raw_by(client, flood, len, run_deadline(run, PROMPTLY_MS));
 	free(flood);
 	wait_until_quiet(run);
-	cpu_us = gate_cpu_us(run->gate) - cpu_us;
-	if (run_expect(run, cpu_us <= run_stretch_ms(run, EMPTY_MS) * 1000,
-		       "headgate took %" PRIu64 " ms for empty records", cpu_us / 1000) &&
-	    run_closes(run, client, "many empty records") && kernel && where != WHERE_DRAIN)
+	*cpu_us = gate_cpu_us(run->gate) - *cpu_us;
+	return client;
+}
+
+/*
+ * So many of them have one purpose. headgate ends that connection after a few, as OpenSSL does. A guest
+ * counts as CPU time what its host takes from it: whoever decrypts them all is too slow each time.
+ */
+static void flood_of_empty(struct run *run)
+{
+	uint64_t cpu_us = UINT64_MAX, limit_us = run_stretch_ms(run, EMPTY_MS) * 1000;
+	struct peer *client = NULL;
+
+	for (unsigned i = 0; i < EMPTY_TRIES && cpu_us > limit_us; i++) {
+		client = send_empty_flood(run, &cpu_us);
+		if (!client)
+			return;
+	}
+	if (run_expect(run, cpu_us <= limit_us, "headgate took %" PRIu64 " ms for empty records",
+		       cpu_us / 1000) &&
+	    run_closes(run, client, "many empty records") && run->driver->carried == CARRIED_KERNEL &&
+	    run->test->variant != WHERE_DRAIN)
 		run_logged(run, "too many records without data");
 }
 
