@@ -20,7 +20,7 @@ struct leg {
 	struct tls *tls;   /* owned; NULL on a plain leg, and where the kernel has both directions */
 	struct ktls ktls;  /* which directions the kernel has, and what it said */
 	bool is_unix;	   /* a unix socket: its peer's reset loses no bytes already sent (see leg_read()) */
-	bool socket_empty; /* plain legs: the last read came up short, wait for an event */
+	bool socket_empty; /* plain legs: the last read came up short or with nothing, wait for an event */
 	bool in_ended;	   /* the peer will send nothing more */
 	bool out_ended;	   /* we have sent our end */
 	bool has_notified; /* kernel TLS: it has our close_notify */

@@ -139,12 +139,14 @@ ssize_t leg_read(struct leg *leg, void *data, size_t len)
 		do
 			n = recv(leg->fd, data, len, 0);
 		while (n < 0 && errno == EINTR);
-		if (n < 0)
+		if (n < 0) {
 			n = errno == ECONNRESET && leg->is_unix ? 0 : -errno;
-		else if (n == 0 && leg->was_reset)
+			leg->socket_empty = n == -EAGAIN;
+		} else if (n == 0 && leg->was_reset) {
 			return -ECONNRESET;
-		else if (n > 0)
+		} else if (n > 0) {
 			leg->socket_empty = (size_t)n < len;
+		}
 	}
 	if (n == 0)
 		leg->in_ended = true;

@@ -10,8 +10,8 @@
  * `in` is empty whenever SSL_read() reports WANT_READ (OpenSSL then holds the incomplete record
  * itself), and `out` is empty unless the peer is slow, so idle connections own neither.
  *
- * A recv(2) that came up short has emptied the socket. The BIO then says "retry" without asking again
- * until tls_readable() reports a new event; interest is level-triggered, so nothing is missed.
+ * A recv(2) that came up short, or with nothing, has emptied the socket. The BIO then says "retry" without
+ * asking again until tls_readable() reports a new event; interest is level-triggered, so nothing is missed.
  *
  * Where the kernel may take over, OpenSSL does the handshake on the socket itself: it has to hand its keys
  * to it, and must not have read one byte more than the handshake. tls_arm() then asks what the kernel
@@ -44,6 +44,7 @@ static int bio_recv(struct tls *tls)
 		return 0;
 	}
 	int result = n == 0 ? 0 : -errno;
+	tls->socket_empty = result == -EAGAIN;
 	buf_give(tls->pool, &tls->in);
 	if (n == 0)
 		tls->fin = true;
