@@ -51,6 +51,8 @@ struct conn_env {
 	struct conn_list again;		/* used up their budget, or have bytes that poll does not know of */
 	unsigned conns_count;
 	struct counters counters;
+	const struct conn *turn_of;  /* whose turn was the last one; only compared */
+	uint64_t changed_ms;	     /* when it last became another's turn */
 	bool draining;		     /* no further request on kept connections */
 	struct http_request request; /* scratch: valid within one handler only */
 	struct http_answer answer;   /* scratch: valid within one handler only */

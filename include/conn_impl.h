@@ -101,6 +101,7 @@ struct conn {
 	int unsent_bytes; /* in the client's socket when the linger deadline last passed */
 	bool hangup_seen; /* the client's FIN was reported; it would be for ever */
 	bool is_again;	  /* on env->again */
+	bool is_bulk;	  /* its exchange has used up a turn's bytes, or filled a peer's buffer */
 	char peer[INET6_ADDRSTRLEN + 8];
 	TAILQ_ENTRY(conn) link, again_link;
 };
@@ -147,6 +148,9 @@ void conn_client_gone(struct conn *c);
 
 /* Another turn after the others had theirs. */
 void conn_run_again_later(struct conn *c);
+
+/* How many bytes one direction may move in this turn. */
+size_t conn_budget_bytes(const struct conn *c);
 
 /* Who the client is: as the socket says, or the PROXY header, from which c->address is then. */
 void conn_peer_is_known(struct conn *c, bool by_proxy);

@@ -58,8 +58,6 @@
 #include "proxy_protocol.h"
 #include "reply.h"
 
-/* A bulk transfer moves this much, then the worker's other connections have their turn. */
-#define STEP_BUDGET_BYTES ((size_t)(2 * BUF_BYTES))
 /* A head and the body bytes that came with it; with the head written anew it all fits one buffer. */
 #define HELD_MAX_BYTES (BUF_BYTES / 2)
 static_assert(HELD_MAX_BYTES + HTTP_HEAD_MAX_BYTES + 1024 <= BUF_BYTES, "relay_feed() fits behind a head");
@@ -84,6 +82,15 @@ static bool socket_is_gone(int fd)
 	struct pollfd pollfd = {.fd = fd};
 
 	return poll(&pollfd, 1, 0) == 1 && (pollfd.revents & (POLLHUP | POLLERR));
+}
+
+/* One turn of a direction. */
+static enum relay_result move(struct conn *c, struct relay *relay)
+{
+	enum relay_result result = relay_step(relay, &c->env->relay_pools, conn_budget_bytes(c));
+
+	c->is_bulk |= result == RELAY_AGAIN || result == RELAY_WAIT_OUT;
+	return result;
 }
 
 static void deadline(struct conn *c, enum timer_class class)
@@ -415,6 +422,7 @@ static enum conn_step state_head(struct conn *c)
 				: HTTP_MORE) {
 		case HTTP_OK:
 			c->x = (struct exchange){.head_bytes = head_bytes, .started_ms = timer_now_ms()};
+			c->is_bulk = false;
 			c->scan = (struct http_scan){0}; /* the answer's head is scanned next */
 			timer_stop(&c->env->timers, &c->timer);
 			c->state = CONN_CHECK;
@@ -763,7 +771,7 @@ static bool waits_for_continue(const struct conn *c)
 static enum conn_step move_request(struct conn *c)
 {
 	uint64_t before = c->up.moved_bytes;
-	enum relay_result result = relay_step(&c->up, &c->env->relay_pools, STEP_BUDGET_BYTES);
+	enum relay_result result = move(c, &c->up);
 
 	if (c->x.body_deadline && c->up.moved_bytes != before)
 		timer_stop(&c->env->timers, &c->timer);
@@ -1011,7 +1019,7 @@ static bool engine_was_truncated(const struct conn *c)
 
 static enum conn_step move_answer(struct conn *c)
 {
-	switch (relay_step(&c->down, &c->env->relay_pools, STEP_BUDGET_BYTES)) {
+	switch (move(c, &c->down)) {
 	case RELAY_AGAIN:
 		conn_run_again_later(c);
 		return WAIT;
@@ -1065,7 +1073,7 @@ static enum conn_step tunnel_direction(struct conn *c, struct relay *relay, bool
 {
 	int result;
 
-	switch (relay_step(relay, &c->env->relay_pools, STEP_BUDGET_BYTES)) {
+	switch (move(c, relay)) {
 	case RELAY_AGAIN:
 		conn_run_again_later(c);
 		return WAIT;
@@ -1141,7 +1149,7 @@ static enum conn_step state_tunnel(struct conn *c)
 
 static enum conn_step state_reply(struct conn *c)
 {
-	switch (relay_step(&c->down, &c->env->relay_pools, STEP_BUDGET_BYTES)) {
+	switch (move(c, &c->down)) {
 	case RELAY_DONE:
 		c->state = CONN_DRAIN;
 		return NEXT;

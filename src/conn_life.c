@@ -19,6 +19,15 @@
 #include <time.h>
 #include <unistd.h>
 
+/*
+ * What a bulk transfer moves in a turn. Large turns cost the least CPU; but a turn is what anybody else waits
+ * for, and one of 512 KiB takes half a millisecond. So large ones are for who is alone.
+ */
+#define BUDGET_ALONE_BYTES  ((size_t)(512 * 1024))
+#define BUDGET_SHARED_BYTES ((size_t)(128 * 1024))
+/* So long after another's turn there may be one more. */
+#define COMPANY_MS 50
+
 static void count_rekeyed(struct conn *c, const struct leg *leg)
 {
 	if (leg->ktls.rekeyed)
@@ -57,6 +66,19 @@ void conn_run_again_later(struct conn *c)
 		return;
 	c->is_again = true;
 	TAILQ_INSERT_TAIL(&c->env->again, c, again_link);
+}
+
+size_t conn_budget_bytes(const struct conn *c)
+{
+	return timer_now_ms() < c->env->changed_ms + COMPANY_MS ? BUDGET_SHARED_BYTES : BUDGET_ALONE_BYTES;
+}
+
+static void note_turn(struct conn *c)
+{
+	if (c->env->turn_of == c)
+		return;
+	c->env->turn_of = c;
+	c->env->changed_ms = timer_now_ms();
 }
 
 static void conn_free(struct conn *c)
@@ -105,6 +127,7 @@ static void wait_for_memory(struct conn *c)
 
 static void conn_event(struct conn *c)
 {
+	note_turn(c);
 	if (conn_handle(c) == END) {
 		conn_free(c);
 		return;
@@ -117,6 +140,15 @@ static void conn_event(struct conn *c)
 	if ((c->want_client & EVENT_IN && c->state != CONN_DRAIN && leg_has_pending(&c->client)) ||
 	    (c->want_engine & EVENT_IN && leg_is_open(&c->engine) && leg_has_pending(&c->engine)))
 		conn_run_again_later(c);
+}
+
+/* Of all that is ready, what takes long is last. */
+static void conn_turn(struct conn *c)
+{
+	if (c->is_bulk)
+		conn_run_again_later(c);
+	else
+		conn_event(c);
 }
 
 static void client_ready(struct event_source *source, unsigned ready)
@@ -133,7 +165,7 @@ static void client_ready(struct event_source *source, unsigned ready)
 		c->hangup_seen = true;
 	/* Whatever else it is, the next read or write tells. */
 	leg_readable(&c->client);
-	conn_event(c);
+	conn_turn(c);
 }
 
 void conn_held_drop(struct conn *c)
@@ -171,7 +203,7 @@ void conn_engine_ready(struct event_source *source, unsigned ready)
 		return;
 	}
 	leg_readable(&c->engine);
-	conn_event(c);
+	conn_turn(c);
 }
 
 static void name_peer(struct conn *c, unsigned port)
