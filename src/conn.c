@@ -994,8 +994,7 @@ static enum conn_step answer_done(struct conn *c)
 {
 	exchange_over(c, "");
 	conn_uncount(c);
-	if (!c->x.keep_engine || relay_has_surplus(&c->down) || leg_has_pending(&c->engine))
-		conn_engine_close(c);
+	bool surplus = relay_has_surplus(&c->down);
 	relay_fini(&c->up, &c->env->relay_pools);
 	relay_fini(&c->down, &c->env->relay_pools);
 	relay_init(&c->up, &c->client, &c->engine);
@@ -1004,6 +1003,8 @@ static enum conn_step answer_done(struct conn *c)
 		c->state = CONN_DRAIN;
 		return NEXT;
 	}
+	if (!c->x.keep_engine || surplus || leg_has_pending(&c->engine))
+		conn_engine_close(c);
 	c->x.principal = NULL; /* nobody's until the next head is read; its snapshot may go */
 	c->scan = (struct http_scan){0};
 	deadline(c, c->held ? TIMER_HEAD : TIMER_REST);
@@ -1171,7 +1172,6 @@ static enum conn_step state_reply(struct conn *c)
  */
 static enum conn_step state_drain(struct conn *c)
 {
-	conn_engine_close(c);
 	conn_held_drop(c);
 	bool lingering = c->timer.class == TIMER_LINGER && timer_running(&c->timer);
 	if (!lingering)
@@ -1180,6 +1180,7 @@ static enum conn_step state_drain(struct conn *c)
 	if (!lingering && !c->x.principal)
 		deadline(c, TIMER_LINGER);
 	int result = c->cut ? leg_settle(&c->client) : leg_end(&c->client);
+	conn_engine_close(c); /* behind the client's end, which somebody waits for */
 	if (result == -EAGAIN) {
 		want(c, &c->client, EVENT_OUT);
 		return WAIT;
