@@ -52,7 +52,7 @@ struct conn_env {
 	unsigned conns_count;
 	struct counters counters;
 	const struct conn *turn_of;  /* whose turn was the last one; only compared */
-	uint64_t changed_ms;	     /* when it last became another's turn */
+	uint64_t quick_ms;	     /* when it last became that of somebody who moves no bulk */
 	bool draining;		     /* no further request on kept connections */
 	struct http_request request; /* scratch: valid within one handler only */
 	struct http_answer answer;   /* scratch: valid within one handler only */

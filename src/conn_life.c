@@ -21,12 +21,13 @@
 
 /*
  * What a bulk transfer moves in a turn. Large turns cost the least CPU; but a turn is what anybody else waits
- * for, and one of 512 KiB takes half a millisecond. So large ones are for who is alone.
+ * for, and one of 512 KiB takes half a millisecond. So they are short while somebody is there who moves
+ * little.
  */
-#define BUDGET_ALONE_BYTES  ((size_t)(512 * 1024))
-#define BUDGET_SHARED_BYTES ((size_t)(128 * 1024))
-/* So long after another's turn there may be one more. */
-#define COMPANY_MS 50
+#define BUDGET_BYTES	   ((size_t)(512 * 1024))
+#define BUDGET_SHORT_BYTES ((size_t)(128 * 1024))
+/* So long after such a one's turn there may be one more; the clock goes by 4 ms. */
+#define QUICK_MS 16
 
 static void count_rekeyed(struct conn *c, const struct leg *leg)
 {
@@ -70,7 +71,7 @@ void conn_run_again_later(struct conn *c)
 
 size_t conn_budget_bytes(const struct conn *c)
 {
-	return timer_now_ms() < c->env->changed_ms + COMPANY_MS ? BUDGET_SHARED_BYTES : BUDGET_ALONE_BYTES;
+	return timer_now_ms() < c->env->quick_ms + QUICK_MS ? BUDGET_SHORT_BYTES : BUDGET_BYTES;
 }
 
 static void note_turn(struct conn *c)
@@ -78,7 +79,8 @@ static void note_turn(struct conn *c)
 	if (c->env->turn_of == c)
 		return;
 	c->env->turn_of = c;
-	c->env->changed_ms = timer_now_ms();
+	if (!c->is_bulk)
+		c->env->quick_ms = timer_now_ms();
 }
 
 static void conn_free(struct conn *c)
