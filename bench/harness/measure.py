@@ -178,8 +178,12 @@ def run(workloads, proxies, engine, core, on_done, trace=True):
     for workload in workloads:
         measure = measure_docker if workload.real_engine else measure_workload
         engine.prepare(workload.prompt_engine)
+        for proxy in proxies:
+            proxy.schedule(workload.prompt_engine)
         records = measure(workload, proxies, progress)
         engine.prepare(False)
+        for proxy in proxies:
+            proxy.schedule(False)
         if trace and getattr(workload, "syscalls", False):
             for proxy in proxies:
                 try:

@@ -33,6 +33,20 @@ def pin(core, realtime=False):
     return child
 
 
+def schedule_threads(pid, realtime):
+    """All of its threads, where we may; what ends meanwhile is no matter."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return
+    for thread in threads:
+        try:
+            os.sched_setscheduler(int(thread), os.SCHED_FIFO if realtime else os.SCHED_OTHER,
+                                  os.sched_param(1 if realtime else 0))
+        except (PermissionError, ProcessLookupError):
+            pass
+
+
 def stop(process):
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)

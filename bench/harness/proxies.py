@@ -39,6 +39,7 @@ class Proxy:
         self.dir = os.path.join(WORK, "run", name)
         self.port = 0
         self.engine = ENGINE
+        self.realtime = False
         self.tree = None  # of another Debian release, where it runs in one
 
     def command(self):
@@ -68,6 +69,7 @@ class Proxy:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 time.sleep(0.1)
+                self.schedule(self.realtime)
                 return
             except OSError:
                 time.sleep(0.1)
@@ -86,6 +88,13 @@ class Proxy:
 
     def lives(self):
         return self.process is not None and self.process.poll() is None
+
+    def schedule(self, realtime):
+        """As a real-time process from now on, or as an ordinary one; threads that it starts later are like the one that
+        starts them. Another program on its processor would be in its latencies otherwise."""
+        self.realtime = realtime
+        for pid in process.family(self.process.pid) if self.lives() else []:
+            process.schedule_threads(pid, realtime)
 
     def pids(self):
         if not self.lives():
