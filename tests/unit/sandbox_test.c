@@ -4,6 +4,7 @@
 #include "sandbox.h"
 
 #include <ifaddrs.h>
+#include <linux/netlink.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -359,9 +360,42 @@ static int send_datagrams(void)
 	return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0 ? 0 : errno;
 }
 
+static int stream_of_another_protocol(void)
+{
+	return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP) >= 0 ? 0 : errno;
+}
+
+/* One that is connected can be connected again: to the socket of another daemon. */
+static int pair_of_datagrams(void)
+{
+	int fds[2];
+
+	return socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds) == 0 ? 0 : errno;
+}
+
+static int signal_another(void)
+{
+	return syscall(SYS_tgkill, getppid(), getppid(), 0) == 0 ? 0 : errno;
+}
+
+static int signal_a_thread_of_another(void)
+{
+	return syscall(SYS_tkill, getppid(), 0) == 0 ? 0 : errno;
+}
+
+static int have_another_signalled(void)
+{
+	return fcntl(STDIN_FILENO, F_SETOWN, getppid()) == 0 ? 0 : errno;
+}
+
 static int ask_interfaces(void)
 {
 	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0) >= 0 ? 0 : errno;
+}
+
+static int ask_packet_filters(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER) >= 0 ? 0 : errno;
 }
 
 static int map_code(void)
@@ -401,6 +435,11 @@ Test(sandbox, calls_of_others)
 	refused("io_uring_setup", open_a_ring);
 	refused("bind", listen_somewhere);
 	refused("UDP", send_datagrams);
+	refused("another protocol", stream_of_another_protocol);
+	refused("unix datagrams", pair_of_datagrams);
+	refused("tgkill", signal_another);
+	refused("tkill", signal_a_thread_of_another);
+	refused("F_SETOWN", have_another_signalled);
 	refused("netlink", ask_interfaces);
 	refused("executable memory", map_code);
 	refused("memory made executable", make_data_code);
@@ -419,6 +458,43 @@ Test(sandbox, interfaces_for_a_certificate)
 {
 	sandbox.asks_interfaces = true;
 	cr_expect_eq(inside(all_interfaces), 0);
+	refused("packet filters by netlink", ask_packet_filters);
+}
+
+/* A signal, and not the filter: it tells whoever looks for the cause more. */
+static int give_up(void)
+{
+	abort();
+}
+
+Test(sandbox, a_failed_assertion_aborts)
+{
+	static const struct rlimit no_core = {0, 0};
+
+	cr_assert_eq(setrlimit(RLIMIT_CORE, &no_core), 0);
+	cr_expect_eq(inside(give_up), -SIGABRT);
+}
+
+static int null_fd;
+
+/* glibc before 2.42, since, and musl; of a character device that is no terminal the answer is ENOTTY. */
+static int ask_for_a_terminal(void)
+{
+	static const unsigned long asked[] = {TCGETS, _IOR('T', 0x2a, char[44]), TIOCGWINSZ};
+	char answer[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
+		if (ioctl(null_fd, asked[i], answer) == 0 || errno != ENOTTY)
+			return 1;
+	return 0;
+}
+
+Test(sandbox, standard_output_may_be_a_terminal)
+{
+	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	cr_assert_geq(null_fd, 0);
+	cr_expect_eq(inside(ask_for_a_terminal), 0);
+	close(null_fd);
 }
 
 static void *thread_main(void *arg)
@@ -483,6 +559,39 @@ Test(sandbox, the_engine_and_no_other_port)
 	cr_expect_eq(inside(connect_to_engine), 0);
 	cr_expect_eq(inside(connect_to_other), limits_ports() ? EACCES : 0);
 	close(engine_fd);
+	close(other_fd);
+}
+
+/* Both connect, and Landlock does not hear of it: the call has to be refused. */
+static int connect_by_sendto(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return sendto(fd, "x", 1, MSG_FASTOPEN, (const struct sockaddr *)(const void *)&other_at,
+		      sizeof(other_at)) == 1
+		   ? 0
+		   : errno;
+}
+
+static int connect_by_sendmsg(void)
+{
+	struct iovec byte = {.iov_base = "x", .iov_len = 1};
+	struct msghdr message = {
+	    .msg_name = &other_at, .msg_namelen = sizeof(other_at), .msg_iov = &byte, .msg_iovlen = 1};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return sendmsg(fd, &message, MSG_FASTOPEN) == 1 ? 0 : errno;
+}
+
+Test(sandbox, no_port_by_fast_open)
+{
+	int other_fd = net_tcp_listener(8, &other_at);
+
+	engine.sockaddr.ss_family = AF_INET;
+	engine.address.port = 2376;
+	sandbox_add_engine(&sandbox, &engine);
+	refused("sendto", connect_by_sendto);
+	refused("sendmsg", connect_by_sendmsg);
 	close(other_fd);
 }
 
