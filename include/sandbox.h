@@ -21,7 +21,8 @@ struct sandbox {
 	/* Files that are read again. Each may be replaced, and so may a symbolic link on the way to it. */
 	const char *files[SANDBOX_PATHS_MAX];
 	size_t files_count;
-	const char *state_dir;			/* files in it are made, written and removed; or NULL */
+	/* Files in it are made, written and removed; where its links lead is read. Or NULL. */
+	const char *state_dir;
 	const char *sockets[SANDBOX_PATHS_MAX]; /* unix sockets of ours, which go away at the end */
 	size_t sockets_count;
 	int engine_family;    /* AF_UNIX, AF_INET or AF_INET6 */

@@ -11,6 +11,7 @@
  * way to it may be replaced, too (certbot, Kubernetes): whatever lies beneath a directory in which one of
  * them is may be read.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -143,6 +144,30 @@ static int ll_allow_file(int rules, const char *file)
 	return result;
 }
 
+/*
+ * A file of the state may be a link that leads out of it. Those that are there now count, by the directory's
+ * real name: a link on the way to the directory itself opens nothing.
+ */
+static int ll_allow_links(int rules, const char *state_dir)
+{
+	char real[PATH_MAX], path[PATH_MAX], target[2];
+	DIR *entries = opendir(state_dir);
+	const struct dirent *entry;
+	int result = 0;
+
+	if (!entries || !realpath(state_dir, real))
+		result = -errno;
+	while (result == 0 && (entry = readdir(entries)) != NULL) {
+		if (readlinkat(dirfd(entries), entry->d_name, target, sizeof(target)) < 0)
+			continue;
+		int n = snprintf(path, sizeof(path), "%s/%s", real, entry->d_name);
+		result = n < 0 || (size_t)n >= sizeof(path) ? -ENAMETOOLONG : ll_allow_file(rules, path);
+	}
+	if (entries)
+		closedir(entries);
+	return result;
+}
+
 static int ll_allow_all(int rules, const struct sandbox *sandbox, const struct ll_attributes *all)
 {
 	const uint64_t state =
@@ -155,6 +180,8 @@ static int ll_allow_all(int rules, const struct sandbox *sandbox, const struct l
 		result = ll_allow_file(rules, sandbox->files[i]);
 	if (result == 0 && sandbox->state_dir)
 		result = ll_allow(rules, sandbox->state_dir, state & all->files);
+	if (result == 0 && sandbox->state_dir)
+		result = ll_allow_links(rules, sandbox->state_dir);
 	for (size_t i = 0; i < sandbox->sockets_count && result == 0; i++) {
 		result = file_parent(sandbox->sockets[i], dir, sizeof(dir));
 		if (result == 0)

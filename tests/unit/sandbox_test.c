@@ -245,12 +245,12 @@ static int turned(void)
 	return 3;
 }
 
-static int rotates(void)
+static int rotates(const char *given_file)
 {
 	int status;
 	pid_t pid;
 
-	sandbox_add_file(&sandbox, wanted_file);
+	sandbox_add_file(&sandbox, given_file);
 	pid = fork();
 	cr_assert_geq(pid, 0);
 	if (pid == 0) {
@@ -286,7 +286,7 @@ Test(sandbox, links_may_be_changed_as_kubernetes_does)
 	snprintf(wanted_file, sizeof(wanted_file), "%s/cert", base);
 	cr_assert_eq(symlink("..data/cert", wanted_file), 0);
 	snprintf(next_target, sizeof(next_target), "..2");
-	cr_expect_eq(rotates(), 0);
+	cr_expect_eq(rotates(wanted_file), 0);
 }
 
 Test(sandbox, links_may_be_changed_as_certbot_does)
@@ -299,7 +299,7 @@ Test(sandbox, links_may_be_changed_as_certbot_does)
 	cr_assert_eq(symlink("../archive/cert1", link_path), 0);
 	memcpy(wanted_file, link_path, sizeof(wanted_file));
 	snprintf(next_target, sizeof(next_target), "../archive/cert2");
-	cr_expect_eq(rotates(), 0);
+	cr_expect_eq(rotates(wanted_file), 0);
 }
 
 /* A link to a directory on the way, absolute this time, to a place that has nothing to do with the first. */
@@ -314,7 +314,28 @@ Test(sandbox, links_of_directories_may_be_changed)
 	cr_assert_eq(symlink("1", link_path), 0);
 	snprintf(wanted_file, sizeof(wanted_file), "%s/releases/current/cert", base);
 	snprintf(next_target, sizeof(next_target), "%s/releases/2", base);
-	cr_expect_eq(rotates(), 0);
+	cr_expect_eq(rotates(wanted_file), 0);
+}
+
+/* The state's policy is kept elsewhere; the state itself is behind a link, beside `file`. */
+Test(sandbox, links_lead_out_of_the_state)
+{
+	static char linked[160];
+
+	make("policies", NULL);
+	make("policies/1", "one");
+	make("policies/2", "two");
+	snprintf(linked, sizeof(linked), "%s/linked", base);
+	cr_assert_eq(symlink("state", linked), 0);
+	sandbox.state_dir = linked;
+	snprintf(next_target, sizeof(next_target), "../policies/1");
+	snprintf(link_path, sizeof(link_path), "%s/policy", state);
+	cr_assert_eq(symlink(next_target, link_path), 0);
+	snprintf(wanted_file, sizeof(wanted_file), "%s/policy", linked);
+	snprintf(next_target, sizeof(next_target), "../policies/2");
+	cr_expect_eq(rotates(NULL), 0);
+	if (enters)
+		cr_expect_eq(inside(read_elsewhere), EACCES, "the link to the state opens nothing");
 }
 
 Test(sandbox, links_in_a_circle_are_no_end)
