@@ -54,8 +54,8 @@ struct tls_client *tls_client_new(const char *dir, const char *host, char *error
  * For a server that wants no certificate of ours. Trusted is what `ca_file` has signed; or, with a
  * fingerprint, the server certificate that has it (whatever its names and dates are), or what is signed by a
  * CA that has it and comes with the server's certificate, as headgate's own does; or, with neither, what the
- * system's CAs have signed. Fingerprints are SHA-256 of the whole certificate. But for the first kind of
- * fingerprint the certificate must name `host`. NULL with `error`.
+ * system's CAs, as they are now, have signed. Fingerprints are SHA-256 of the whole certificate. But for the
+ * first kind of fingerprint the certificate must name `host`. NULL with `error`.
  */
 struct tls_client *tls_client_new_remote(const char *ca_file,
 					 const uint8_t fingerprint[TLS_FINGERPRINT_BYTES], const char *host,

@@ -5,7 +5,9 @@
  */
 #include "tls_impl.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -255,6 +257,52 @@ struct tls_client *tls_client_new(const char *dir, const char *host, char *error
 	return NULL;
 }
 
+/* The certificates of a directory that 'openssl rehash' has prepared. */
+static void directory_load(X509_STORE *store, const char *dir)
+{
+	static const char digits[] = "0123456789abcdef";
+	DIR *entries = opendir(dir);
+	const struct dirent *entry;
+	char path[PATH_MAX];
+
+	while (entries && (entry = readdir(entries)) != NULL) {
+		int n = snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+
+		/* Of names as OpenSSL looks for them: 8 digits and a number. */
+		if (strspn(entry->d_name, digits) == 8 && entry->d_name[8] == '.' && n > 0 &&
+		    (size_t)n < sizeof(path))
+			(void)X509_STORE_load_file(store, path);
+	}
+	if (entries)
+		closedir(entries);
+}
+
+/*
+ * OpenSSL reads the system's file of CAs at once, and a certificate of its directories when it is asked for:
+ * too late inside the sandbox. What cannot be read is no CA, as with OpenSSL itself.
+ */
+static bool system_cas_load(SSL_CTX *ctx)
+{
+	const char *given = secure_getenv(X509_get_default_cert_dir_env());
+	const char *dirs = given ? given : X509_get_default_cert_dir();
+	char dir[PATH_MAX];
+
+	if (SSL_CTX_set_default_verify_paths(ctx) != 1)
+		return false;
+	while (*dirs) {
+		size_t len = strcspn(dirs, ":");
+
+		if (len > 0 && len < sizeof(dir)) {
+			memcpy(dir, dirs, len);
+			dir[len] = '\0';
+			directory_load(SSL_CTX_get_cert_store(ctx), dir);
+		}
+		dirs += len + (dirs[len] == ':');
+	}
+	ERR_clear_error();
+	return true;
+}
+
 struct tls_client *tls_client_new_remote(const char *ca_file,
 					 const uint8_t fingerprint[TLS_FINGERPRINT_BYTES], const char *host,
 					 char *error, size_t error_cap)
@@ -275,7 +323,7 @@ struct tls_client *tls_client_new_remote(const char *ca_file,
 	}
 	client->ca_option = "--ca";
 	if (ca_file ? SSL_CTX_load_verify_locations(client->ctx, ca_file, NULL) == 1
-		    : SSL_CTX_set_default_verify_paths(client->ctx) == 1)
+		    : system_cas_load(client->ctx))
 		return client;
 	snprintf(error, error_cap, "%s: cannot load the CA that signed the server's certificate: %s",
 		 ca_file ? ca_file : "the system's CAs", openssl_reason());

@@ -558,6 +558,27 @@ Test(tls_peer, pinned_to_headgates_own_ca)
 	SSL_CTX_free(server);
 }
 
+/* Some systems have them in a directory alone, and in the sandbox nothing can be read there any more. */
+Test(tls_peer, remote_by_a_directory_of_the_systems)
+{
+	struct authority good = cook(&server_recipe, &authority);
+	SSL_CTX *server = server_showing(&good, NULL, NULL, TLS1_3_VERSION);
+	char name[32], dirs[256];
+
+	snprintf(name, sizeof(name), "%08lx.0", X509_subject_name_hash(authority.cert));
+	pem_save(dir, name, pki_certs_pem(authority.cert, NULL), 0644);
+	pem_save(dir, "00000000.0", BIO_new_mem_buf("rubbish", -1), 0644);
+	snprintf(dirs, sizeof(dirs), "%s:%s", path_in(dir, "none"), dir);
+	cr_assert_eq(setenv("SSL_CERT_FILE", path_in(dir, "none.pem"), 1), 0);
+	cr_assert_eq(setenv("SSL_CERT_DIR", dirs, 1), 0);
+	struct tls_client *client = tls_client_new_remote(NULL, NULL, TLS_HOST, error, sizeof(error));
+	cr_assert_not_null(client, "%s", error);
+	cr_assert_eq(unlink(path_in(dir, name)), 0);
+	expect_reach(client, server, NULL, "a CA that was there at the start");
+	SSL_CTX_free(server);
+	authority_free(&good);
+}
+
 Test(tls_peer, remote_by_ca)
 {
 	struct authority good = cook(&server_recipe, &authority), strange = cook(&server_recipe, &stranger);
