@@ -155,7 +155,9 @@ static int ll_allow_links(int rules, const char *state_dir)
 	const struct dirent *entry;
 	int result = 0;
 
-	if (!entries || !realpath(state_dir, real))
+	if (!entries)
+		return -errno;
+	if (!realpath(state_dir, real))
 		result = -errno;
 	while (result == 0 && (entry = readdir(entries)) != NULL) {
 		if (readlinkat(dirfd(entries), entry->d_name, target, sizeof(target)) < 0)
@@ -163,8 +165,7 @@ static int ll_allow_links(int rules, const char *state_dir)
 		int n = snprintf(path, sizeof(path), "%s/%s", real, entry->d_name);
 		result = n < 0 || (size_t)n >= sizeof(path) ? -ENAMETOOLONG : ll_allow_file(rules, path);
 	}
-	if (entries)
-		closedir(entries);
+	closedir(entries);
 	return result;
 }
 
