@@ -43,7 +43,8 @@ void sandbox_add_listener(struct sandbox *sandbox, const struct config_address *
  * Enters it, for this thread and all that it starts later; no way leads back. Capabilities that are not
  * needed go, core dumps and debuggers of the same user too (prctl(2), PR_SET_DUMPABLE), no program can be
  * started (PR_SET_NO_NEW_PRIVS; seccomp(2)), files and TCP ports are those above alone (landlock(7)), and
- * the kernel takes no calls but those of sandbox_calls.c.
+ * the kernel takes no calls but those of sandbox_calls.c. Libraries that open files when they are needed
+ * (OpenSSL its CAs) have to be filled before.
  *
  * With CONFIG_SANDBOX_AUTO, what this kernel or a container around us refuses is left out, with a line in
  * the log, and a call that is not in the list fails with ENOSYS. With CONFIG_SANDBOX_ON it is an error, and

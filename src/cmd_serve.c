@@ -3,8 +3,9 @@
  * Theory of operation
  *
  * `headgate serve` prepares everything that can fail first (options, state, certificate, tokens,
- * engine address, listeners), each failure one line and exit code 2, and only then starts the
- * workers. The main thread serves nothing: it takes signals, renews the certificate, and drains.
+ * engine address, listeners), each failure one line and exit code 2, then gives up what it needs no more
+ * (sandbox.h), and only then starts the workers. The main thread serves nothing: it takes signals, renews the
+ * certificate, and drains.
  */
 #include "cmd.h"
 

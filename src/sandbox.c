@@ -11,6 +11,7 @@
  * way to it may be replaced, too (certbot, Kubernetes): whatever lies beneath a directory in which one of
  * them is may be read.
  */
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -42,9 +43,8 @@
 #define LL_MAKE_REG	(1ULL << 8)
 #define LL_TRUNCATE	(1ULL << 14)
 #define LL_CONNECT_TCP	(1ULL << 1)
-#define LL_NET_ALL	(1ULL << 0 | LL_CONNECT_TCP)		     /* bind and connect */
-#define LL_SCOPE_ALL	(1ULL << 0 | 1ULL << 1)			     /* abstract unix sockets, signals */
-#define LL_NO_FILE	(LL_READ_DIR | LL_REMOVE_FILE | LL_MAKE_REG) /* rights of directories only */
+#define LL_NET_ALL	(1ULL << 0 | LL_CONNECT_TCP) /* bind and connect */
+#define LL_SCOPE_ALL	(1ULL << 0 | 1ULL << 1)	     /* abstract unix sockets, signals */
 
 struct ll_attributes {
 	uint64_t files, net, scopes;
@@ -240,13 +240,15 @@ static int drop_capabilities(void)
 
 void sandbox_add_file(struct sandbox *sandbox, const char *path)
 {
-	if (path && sandbox->files_count < SANDBOX_PATHS_MAX)
+	assert(sandbox->files_count < SANDBOX_PATHS_MAX);
+	if (path)
 		sandbox->files[sandbox->files_count++] = path;
 }
 
 void sandbox_add_listener(struct sandbox *sandbox, const struct config_address *address)
 {
-	if (address->scheme == CONFIG_UNIX && address->path[0] && sandbox->sockets_count < SANDBOX_PATHS_MAX)
+	assert(sandbox->sockets_count < SANDBOX_PATHS_MAX);
+	if (address->scheme == CONFIG_UNIX && address->path[0])
 		sandbox->sockets[sandbox->sockets_count++] = address->path;
 }
 

@@ -22,11 +22,11 @@ class Percentiles(unittest.TestCase):
         path = os.path.join(cls.directory.name, "histogram.so")
         subprocess.run([os.environ.get("CC", "cc"), "-std=c17", "-O1", "-shared", "-fPIC", "-o", path,
                         os.path.join(BENCH, "histogram.c")], check=True)
-        cls.library = ctypes.CDLL(path)
-        cls.library.histogram_add.argtypes = [ctypes.POINTER(Histogram), ctypes.c_uint64]
-        cls.library.histogram_merge.argtypes = [ctypes.POINTER(Histogram), ctypes.POINTER(Histogram)]
-        cls.library.histogram_quantile.argtypes = [ctypes.POINTER(Histogram), ctypes.c_double]
-        cls.library.histogram_quantile.restype = ctypes.c_uint64
+        cls.lib = ctypes.CDLL(path)
+        cls.lib.histogram_add.argtypes = [ctypes.POINTER(Histogram), ctypes.c_uint64]
+        cls.lib.histogram_merge.argtypes = [ctypes.POINTER(Histogram), ctypes.POINTER(Histogram)]
+        cls.lib.histogram_quantile.argtypes = [ctypes.POINTER(Histogram), ctypes.c_double]
+        cls.lib.histogram_quantile.restype = ctypes.c_uint64
 
     @classmethod
     def tearDownClass(cls):
@@ -35,7 +35,7 @@ class Percentiles(unittest.TestCase):
     def of(self, values):
         histogram = Histogram()
         for value in values:
-            self.library.histogram_add(histogram, value)
+            self.lib.histogram_add(histogram, value)
         return histogram
 
     def test_percentiles_of_random_values(self):
@@ -45,7 +45,7 @@ class Percentiles(unittest.TestCase):
         values.sort()
         for fraction in (0.01, 0.5, 0.99, 0.999, 1.0):
             exact = values[max(0, -(-int(fraction * 1000000) * len(values) // 1000000) - 1)]
-            found = self.library.histogram_quantile(histogram, fraction)
+            found = self.lib.histogram_quantile(histogram, fraction)
             # The lower end of a bucket of 1/32.
             self.assertLessEqual(found, exact)
             self.assertGreaterEqual(found * (1 + 1 / 32) + 1, exact)
@@ -54,13 +54,13 @@ class Percentiles(unittest.TestCase):
         histogram = self.of([0, 1, 2**63])
         self.assertEqual(histogram.total, 3)
         self.assertEqual(histogram.max_ns, 2**63)
-        self.assertEqual(self.library.histogram_quantile(histogram, 1.0), 2**63)
-        self.assertLessEqual(self.library.histogram_quantile(histogram, 0.5), 32)
+        self.assertEqual(self.lib.histogram_quantile(histogram, 1.0), 2**63)
+        self.assertLessEqual(self.lib.histogram_quantile(histogram, 0.5), 32)
 
     def test_empty(self):
-        self.assertEqual(self.library.histogram_quantile(Histogram(), 0.99), 0)
+        self.assertEqual(self.lib.histogram_quantile(Histogram(), 0.99), 0)
 
     def test_merge(self):
         both, second = self.of([100] * 10), self.of([1000000])
-        self.library.histogram_merge(both, second)
+        self.lib.histogram_merge(both, second)
         self.assertEqual((both.total, both.max_ns), (11, 1000000))

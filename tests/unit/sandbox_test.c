@@ -100,6 +100,26 @@ static int nothing(void)
 	return 42;
 }
 
+/* Inside, a kernel that has neither: what is not listed fails with ENOSYS. */
+static int require_again(void)
+{
+	char reason[TEXT];
+
+	if (sandbox_require(error, sizeof(error)) != -ENOTSUP || !sandbox_missing(reason, sizeof(reason)))
+		return 1;
+	return strstr(error, "--sandbox on: ") && strstr(reason, "Landlock") && strstr(reason, "seccomp") ? 0
+													  : 2;
+}
+
+Test(sandbox, says_what_a_kernel_lacks)
+{
+	if (!enters)
+		return;
+	cr_expect_eq(sandbox_require(error, sizeof(error)), 0, "%s", error);
+	sandbox.mode = CONFIG_SANDBOX_AUTO;
+	cr_expect_eq(inside(require_again), 0);
+}
+
 Test(sandbox, entering_changes_what_it_says)
 {
 	cr_expect_eq(inside(nothing), 42);
