@@ -172,6 +172,22 @@ static void garbage(struct run *run)
 			   "the engine took the upload as complete");
 }
 
+/* By records of the case's own, which `writer` goes on to seal. */
+static bool open_tunnel(struct run *run, struct peer *client, struct record_writer *writer,
+			const char *request)
+{
+	char text[2048];
+	struct head head;
+
+	if (!run_expect(run, record_init(writer, client) == 0, "no keys"))
+		return false;
+	size_t len = run_write_head(text, sizeof(text), request,
+				    "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n");
+	int result =
+	    record_send_by(writer, client, RECORD_DATA, text, len, 0, run_deadline(run, PROMPTLY_MS));
+	return run_expect(run, result == 0, "cannot send") && run_answer(run, client, &head, 101);
+}
+
 /* While headgate writes: whichever call meets the broken record's error, the log says what it was. */
 static void garbage_beside_output(struct run *run)
 {
@@ -180,25 +196,19 @@ static void garbage_beside_output(struct run *run)
 	char text[2048], request[200];
 	unsigned char out[2048];
 	struct record_writer writer;
-	struct head head;
 	struct peer *client = run_client(run, 0);
 
-	if (!client || !run_expect(run, record_init(&writer, client) == 0, "no keys"))
-		return;
 	snprintf(request, sizeof(request),
 		 "POST /containers/x/attach?id=%" PRIu64 "&seed=%" PRIu64 "&want=1&bytes=%" PRIu64, id, id,
 		 64 * MIB);
-	size_t len = run_write_head(text, sizeof(text), request,
-				    "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n");
-	int result =
-	    record_send_by(&writer, client, RECORD_DATA, text, len, 0, run_deadline(run, PROMPTLY_MS));
-	if (!run_expect(run, result == 0, "cannot send") || !run_answer(run, client, &head, 101))
+	if (!client || !open_tunnel(run, client, &writer, request))
 		return;
+	int result = 0;
 	for (unsigned i = 0; i < 20 && result == 0; i++) { /* some of the output, so that it is on its way */
 		ssize_t n = peer_get_by(client, text, sizeof(text), run_deadline(run, PROMPTLY_MS));
 		result = n < 0 ? (int)n : 0;
 	}
-	len = make_garbage(kind, &writer, out, sizeof(out));
+	size_t len = make_garbage(kind, &writer, out, sizeof(out));
 	if (!run_expect(run, result == 0, "no output: %s", strerror(-result)) ||
 	    !run_expect(run, peer_put_raw_by(client, out, len, run_deadline(run, PROMPTLY_MS)) == 0,
 			"cannot send"))
@@ -218,24 +228,17 @@ static void garbage_behind_end(struct run *run)
 {
 	static const unsigned char close_notify[] = {1, 0};
 	uint64_t id = run_new_id(run);
-	char text[2048], request[200];
+	char request[200];
 	unsigned char out[2048];
 	struct record_writer writer;
-	struct head head;
 	struct peer *client = run_client(run, 0);
 
-	if (!client || !run_expect(run, record_init(&writer, client) == 0, "no keys"))
-		return;
 	snprintf(request, sizeof(request), "POST /containers/x/attach?id=%" PRIu64 "&stall=1", id);
-	size_t len = run_write_head(text, sizeof(text), request,
-				    "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n");
-	int result =
-	    record_send_by(&writer, client, RECORD_DATA, text, len, 0, run_deadline(run, PROMPTLY_MS));
-	if (!run_expect(run, result == 0, "cannot send") || !run_answer(run, client, &head, 101))
+	if (!client || !open_tunnel(run, client, &writer, request))
 		return;
-	result = record_send_by(&writer, client, RECORD_ALERT, close_notify, sizeof(close_notify), 0,
-				run_deadline(run, PROMPTLY_MS));
-	len = make_garbage(GARBAGE_OVERSIZED, &writer, out, sizeof(out));
+	int result = record_send_by(&writer, client, RECORD_ALERT, close_notify, sizeof(close_notify), 0,
+				    run_deadline(run, PROMPTLY_MS));
+	size_t len = make_garbage(GARBAGE_OVERSIZED, &writer, out, sizeof(out));
 	if (result == 0)
 		result = peer_put_raw_by(client, out, len, run_deadline(run, PROMPTLY_MS));
 	if (run_expect(run, result == 0, "cannot send: %s", strerror(-result)) &&
