@@ -153,13 +153,14 @@ def run_table(name, options, proxies, openssl, run, cores):
         table["versions"] = {proxy.name: proxy.version() for proxy in working}
         table["checks_token"] = {proxy.name: proxy.checks_token for proxy in working}
         peer_names = [proxy.name for proxy in working if proxy.is_peer]
+        gates = [proxy.name for proxy in working if proxy.is_peer and proxy.checks_token]
         notes = {proxy.name: "" if proxy.checks_token else " (t)" for proxy in working}
         print(f"\n==== {name}: {'packages of this host' if name == 'host' else 'Debian trixie'} ====")
         report.intro(run["facts"], table, cores[0])
 
         def done(workload, records):
             table["workloads"][str(workload.number)] = records
-            table["verdicts"] += report.judge(workload, records, peer_names)
+            table["verdicts"] += report.judge(workload, records, peer_names, gates=gates)
             report.workload_table(workload, records, peer_names, notes)
             sys.stdout.flush()
             save(run, options.json)

@@ -88,6 +88,9 @@ def measure_one(workload, proxy, record, attempt=0):
         if not record["rounds"]:
             workload.warm_up(proxy)
         record["rounds"].append(workload.measure(proxy))
+        if not proxy.calm_down():
+            record["restarted"] = "it went on working for 2 s after a round"
+            proxy.restart()
     except (Failed, OSError, ValueError, subprocess.TimeoutExpired) as failure:
         # Where a connection is refused or a port is taken by another program once, a second try tells.
         proxy.stop()
@@ -179,11 +182,11 @@ def run(workloads, proxies, engine, core, on_done, trace=True):
         measure = measure_docker if workload.real_engine else measure_workload
         engine.prepare(workload.prompt_engine)
         for proxy in proxies:
-            proxy.schedule(workload.prompt_engine)
+            proxy.hurry(workload.prompt_engine)
         records = measure(workload, proxies, progress)
         engine.prepare(False)
         for proxy in proxies:
-            proxy.schedule(False)
+            proxy.hurry(False)
         if trace and getattr(workload, "syscalls", False):
             for proxy in proxies:
                 try:

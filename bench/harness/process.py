@@ -33,16 +33,19 @@ def pin(core, realtime=False):
     return child
 
 
-def schedule_threads(pid, realtime):
-    """All of its threads, where we may; what ends meanwhile is no matter."""
+def hurry_threads(pid, first):
+    """Before all other programs on its processor, or like them; where we may. What ends meanwhile is no matter.
+
+    No real-time processes: a thread that spins until another one of the program has done its part, as collectors of
+    garbage do, would wait for ever, and all other programs with it.
+    """
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return
     for thread in threads:
         try:
-            os.sched_setscheduler(int(thread), os.SCHED_FIFO if realtime else os.SCHED_OTHER,
-                                  os.sched_param(1 if realtime else 0))
+            os.setpriority(os.PRIO_PROCESS, int(thread), -20 if first else 0)
         except (PermissionError, ProcessLookupError):
             pass
 

@@ -39,7 +39,7 @@ class Proxy:
         self.dir = os.path.join(WORK, "run", name)
         self.port = 0
         self.engine = ENGINE
-        self.realtime = False
+        self.first = False
         self.tree = None  # of another Debian release, where it runs in one
 
     def command(self):
@@ -69,7 +69,7 @@ class Proxy:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 time.sleep(0.1)
-                self.schedule(self.realtime)
+                self.hurry(self.first)
                 return
             except OSError:
                 time.sleep(0.1)
@@ -89,12 +89,24 @@ class Proxy:
     def lives(self):
         return self.process is not None and self.process.poll() is None
 
-    def schedule(self, realtime):
-        """As a real-time process from now on, or as an ordinary one; threads that it starts later are like the one that
-        starts them. Another program on its processor would be in its latencies otherwise."""
-        self.realtime = realtime
+    def hurry(self, first):
+        """Goes before other programs on its processor from now on, or no longer; threads that it starts later are like
+        the one that starts them. Another program's work would be in its latencies otherwise."""
+        self.first = first
         for pid in process.family(self.process.pid) if self.lives() else []:
-            process.schedule_threads(pid, realtime)
+            process.hurry_threads(pid, first)
+
+    def calm_down(self):
+        """True when it does nothing, or will not be long; a proxy that goes on working would be in the others' figures."""
+        for _ in range(100):
+            try:
+                before = process.sample(self.pids()).cpu_s
+                time.sleep(0.02)
+                if process.sample(self.pids()).cpu_s - before < 0.002:
+                    return True
+            except (Failed, OSError):  # it has died, or one of its processes has: the next round will tell
+                return True
+        return False
 
     def pids(self):
         if not self.lives():

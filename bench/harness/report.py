@@ -44,8 +44,8 @@ def ratio(records, name, best, metric):
     return stats.ratio_by_round(ours, theirs)
 
 
-def judge(workload, records, peers, name="headgate"):
-    """One verdict for each target of a workload."""
+def judge(workload, records, peers, name="headgate", gates=()):
+    """One verdict for each target of a workload; `gates` are the peers that check the token, too."""
     verdicts = []
     for metric in workload.metrics:
         if metric.target is None and metric.absolute is None:
@@ -62,6 +62,9 @@ def judge(workload, records, peers, name="headgate"):
             verdict["best_peer"] = best_peer(records, peers, metric)
             if verdict["best_peer"]:
                 verdict["value"] = ratio(records, name, verdict["best_peer"], metric)
+            gate = best_peer(records, gates, metric)
+            if gate and gate != verdict["best_peer"]:
+                verdict["best_gate"], verdict["gate_value"] = gate, ratio(records, name, gate, metric)
         elif found:
             # A figure that must hold must hold in every round, but fairness is a matter of the median.
             verdict["value"] = max(found) if metric.better == "low" else stats.median(found)
@@ -125,6 +128,8 @@ def workload_table(workload, records, peers, notes):
             print("\n".join(textwrap.wrap(f"{name} failed: {record['failed']}", 80, subsequent_indent="  ")))
         elif "retried" in record:
             print("\n".join(textwrap.wrap(f"{name}, tried again: {record['retried']}", 80, subsequent_indent="  ")))
+        if "restarted" in record:
+            print(f"{name}, started again: {record['restarted']}")
         if "system_calls_failed" in record:
             print("\n".join(textwrap.wrap(f"{name}, system calls: {record['system_calls_failed']}", 80,
                                           subsequent_indent="  ")))
@@ -140,6 +145,10 @@ def verdict_table(verdicts, title="headgate against its targets; a ratio is to t
         place = f"{verdict['workload']} {verdict['name']}"
         print(f"{place:15}{label[:21]:22}{sign + ' ' + format(verdict['target'], 'g'):>9}{value:>8}  "
               f"{verdict['best_peer'] or '':12}{verdict['verdict']}")
+    for verdict in verdicts:
+        if verdict.get("gate_value") is not None:
+            print(f"{verdict['workload']} {verdict['name']}: {verdict['best_peer']} checks no token; to "
+                  f"{verdict['best_gate']}, which does, the ratio of {verdict['label']} is {verdict['gate_value']:.2f}")
     met = sum(verdict["verdict"] == "met" for verdict in verdicts)
     print(f"{met} of {len(verdicts)} targets met")
 

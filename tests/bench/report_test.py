@@ -35,6 +35,16 @@ class Verdicts(unittest.TestCase):
         verdict = self.judge({"headgate": record(0.1, failed="it has died"), "a": record(1.0)})
         self.assertEqual(verdict["verdict"], "failed")
 
+    def test_beside_the_best_that_checks_the_token(self):
+        records = {"headgate": record(0.9), "a": record(0.8), "b": record(1.0)}
+        verdict = report.judge(self.load, records, ("a", "b"), gates=("b",))[0]
+        self.assertEqual((verdict["best_peer"], verdict["best_gate"]), ("a", "b"))
+        self.assertAlmostEqual(verdict["gate_value"], 0.9)
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            report.verdict_table([verdict])
+        self.assertIn("1 load: a checks no token; to b, which does, the ratio of CPU s/GB is 0.90", out.getvalue())
+
     def test_direct_is_no_peer(self):
         verdict = self.judge({"headgate": record(0.7), "direct": record(0.1), "a": record(1.0)})
         self.assertEqual(verdict["best_peer"], "a")
