@@ -48,6 +48,8 @@ struct conn_env {
 	struct pipe_pool pipes;
 	struct relay_pools relay_pools; /* bufs, and pipes unless --mover copy */
 	struct conn_list conns;		/* every open connection */
+	struct conn_list gathered;	/* have a request that is ready to leave, see conn_gather() */
+	unsigned gathered_turns;	/* turns of others since the first of them */
 	struct conn_list again;		/* used up their budget, or have bytes that poll does not know of */
 	unsigned conns_count;
 	struct counters counters;
@@ -69,8 +71,12 @@ void conn_env_fini(struct conn_env *env);
  */
 int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is_unix);
 
-/* Gives the connections on env->again another turn. */
+/* Behind the events of a wait: sends the requests that were gathered, and gives those on env->again another
+ * turn. */
 void conn_run_again(struct conn_env *env);
+
+/* Whether conn_run_again() has something to do: then the next wait must not be one. */
+bool conn_wants_turn(const struct conn_env *env);
 
 /* Handles every deadline that has passed. */
 void conn_expire(struct conn_env *env);

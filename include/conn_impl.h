@@ -35,7 +35,7 @@ enum answer_phase {
 	ANSWER_BODY,	/* head and body are leaving */
 };
 
-enum connect_phase { CONNECT_START, CONNECT_SOCKET, CONNECT_TLS };
+enum connect_phase { CONNECT_GATHER, CONNECT_START, CONNECT_SOCKET, CONNECT_TLS };
 
 /* What remains of a request after its head was checked; the head itself is gone by then. */
 struct exchange {
@@ -97,13 +97,13 @@ struct conn {
 	bool tunnel_up_ended, tunnel_down_ended;
 	bool engine_end_settled; /* the client's end was carried to the engine, or must not be */
 	bool truncation_counted;
-	bool cut;	  /* the answer was not finished: DRAIN sends no close_notify */
-	int unsent_bytes; /* in the client's socket when the linger deadline last passed */
-	bool hangup_seen; /* the client's FIN was reported; it would be for ever */
-	bool is_again;	  /* on env->again */
-	bool is_bulk;	  /* its exchange has used up a turn's bytes, or filled a peer's buffer */
+	bool cut;		 /* the answer was not finished: DRAIN sends no close_notify */
+	int unsent_bytes;	 /* in the client's socket when the linger deadline last passed */
+	bool hangup_seen;	 /* the client's FIN was reported; it would be for ever */
+	struct conn_list *queue; /* where queue_link is: of env, gathered or again; NULL */
+	bool is_bulk;		 /* its exchange has used up a turn's bytes, or filled a peer's buffer */
 	char peer[INET6_ADDRSTRLEN + 8];
-	TAILQ_ENTRY(conn) link, again_link;
+	TAILQ_ENTRY(conn) link, queue_link;
 };
 
 static inline const struct address *conn_address(const struct conn *c)
@@ -148,6 +148,9 @@ void conn_client_gone(struct conn *c);
 
 /* Another turn after the others had theirs. */
 void conn_run_again_later(struct conn *c);
+
+/* Another turn after a few of the others had theirs, together with all that want the same. */
+void conn_gather(struct conn *c);
 
 /* How many bytes one direction may move in this turn. */
 size_t conn_budget_bytes(const struct conn *c);

@@ -28,6 +28,9 @@
 #define BUDGET_SHORT_BYTES ((size_t)(128 * 1024))
 /* So long after such a one's turn there may be one more; the clock goes by 4 ms. */
 #define QUICK_MS 16
+/* So many turns a gathered request waits for at most: a tenth of a millisecond, where nobody does anything
+ * long. */
+#define GATHER_TURNS 32
 
 static void count_rekeyed(struct conn *c, const struct leg *leg)
 {
@@ -61,12 +64,33 @@ void conn_engine_abort(struct conn *c)
 	leg_abort(&c->engine);
 }
 
+/* On one queue at most: whichever it is, the turn comes. */
+static void queue_on(struct conn *c, struct conn_list *queue)
+{
+	if (c->queue)
+		return;
+	c->queue = queue;
+	TAILQ_INSERT_TAIL(queue, c, queue_link);
+}
+
+static void queue_off(struct conn *c)
+{
+	if (!c->queue)
+		return;
+	TAILQ_REMOVE(c->queue, c, queue_link);
+	c->queue = NULL;
+}
+
 void conn_run_again_later(struct conn *c)
 {
-	if (c->is_again)
-		return;
-	c->is_again = true;
-	TAILQ_INSERT_TAIL(&c->env->again, c, again_link);
+	queue_on(c, &c->env->again);
+}
+
+void conn_gather(struct conn *c)
+{
+	if (TAILQ_EMPTY(&c->env->gathered))
+		c->env->gathered_turns = 0;
+	queue_on(c, &c->env->gathered);
 }
 
 size_t conn_budget_bytes(const struct conn *c)
@@ -89,8 +113,7 @@ static void conn_free(struct conn *c)
 
 	timer_stop(&env->timers, &c->timer);
 	timer_stop(&env->timers, &c->starved);
-	if (c->is_again)
-		TAILQ_REMOVE(&env->again, c, again_link);
+	queue_off(c);
 	TAILQ_REMOVE(&env->conns, c, link);
 	env->conns_count--;
 	counter_add(&env->counters, COUNTER_CLOSED, 1);
@@ -144,13 +167,37 @@ static void conn_event(struct conn *c)
 		conn_run_again_later(c);
 }
 
-/* Of all that is ready, what takes long is last. */
+/* Those that are there now: what comes back meanwhile waits for the next time, after the events. */
+static void run_queue(struct conn_list *queue)
+{
+	struct conn *last = TAILQ_LAST(queue, conn_list);
+	struct conn *c;
+
+	while (last && (c = TAILQ_FIRST(queue))) {
+		bool is_last = c == last;
+		queue_off(c);
+		conn_event(c);
+		if (is_last)
+			return;
+	}
+}
+
+/*
+ * Of all that is ready, what takes long is last; and nothing that was gathered waits for many others, nor for
+ * a handshake.
+ */
 static void conn_turn(struct conn *c)
 {
-	if (c->is_bulk)
+	struct conn_env *env = c->env;
+
+	if (c->is_bulk) {
 		conn_run_again_later(c);
-	else
-		conn_event(c);
+		return;
+	}
+	if (!TAILQ_EMPTY(&env->gathered) &&
+	    (++env->gathered_turns == GATHER_TURNS || c->state == CONN_HANDSHAKE))
+		run_queue(&env->gathered);
+	conn_event(c);
 }
 
 static void client_ready(struct event_source *source, unsigned ready)
@@ -303,21 +350,13 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is
 
 void conn_run_again(struct conn_env *env)
 {
-	struct conn *last = TAILQ_LAST(&env->again, conn_list);
-	struct conn *c;
+	run_queue(&env->gathered);
+	run_queue(&env->again);
+}
 
-	/* Those that come back meanwhile wait for the next round, after the events. */
-	do {
-		c = TAILQ_FIRST(&env->again);
-		if (!c)
-			return;
-		bool is_last = c == last;
-		TAILQ_REMOVE(&env->again, c, again_link);
-		c->is_again = false;
-		conn_event(c);
-		if (is_last)
-			return;
-	} while (true);
+bool conn_wants_turn(const struct conn_env *env)
+{
+	return !TAILQ_EMPTY(&env->gathered) || !TAILQ_EMPTY(&env->again);
 }
 
 void conn_expire(struct conn_env *env)
@@ -430,6 +469,7 @@ void conn_env_init(struct conn_env *env, const unsigned timeouts_ms[TIMER_CLASS_
 	pipe_pool_init(&env->pipes, 32);
 	env->relay_pools = (struct relay_pools){.bufs = &env->bufs, .pipes = may_splice ? &env->pipes : NULL};
 	TAILQ_INIT(&env->conns);
+	TAILQ_INIT(&env->gathered);
 	TAILQ_INIT(&env->again);
 	env->next_end_s = token_set_next_end(&env->snapshot->tokens, time(NULL));
 }

@@ -94,7 +94,7 @@ static int wait_ms(const struct worker *worker, uint64_t now_ms)
 {
 	int timeout_ms = timers_next_ms(&worker->env.timers, now_ms);
 
-	if (!TAILQ_EMPTY(&worker->env.again))
+	if (conn_wants_turn(&worker->env))
 		return 0;
 	if (worker->env.draining)
 		timeout_ms = sooner(timeout_ms, DRAIN_LOOK_MS);
