@@ -48,10 +48,10 @@ def workload_plot(directory, table_name, workload, records):
             draw(os.path.join(directory, f"{table_name}-{workload.number:02}-{workload.name}.svg"),
                  f"{workload.what}: {metric.label}",
                  "plot $data using 1:3:6:xtic(2) with boxes lc rgb variable, "
-                 "$data using 1:3:4:5 with yerrorbars lc rgb '#333333' pt 0", rows)
+                 "$data using 1:4:(0):($5-$4) with vectors heads size graph 0.008,90 lc rgb '#333333'", rows)
 
 
-def overview(directory, table_name, verdicts):
+def overview(directory, table_name, verdicts, yardstick):
     rows = []
     for verdict in verdicts:
         if verdict["kind"] == "ratio" and verdict["value"]:
@@ -59,17 +59,17 @@ def overview(directory, table_name, verdicts):
                         f'{verdict["target"]}')
     if rows:
         draw(os.path.join(directory, f"{table_name}-overview.svg"),
-             "headgate's ratio to the best peer (bars), targets (marks), the best peer (line at 1)",
+             f"headgate's ratio to {yardstick} (bars), targets (marks), {yardstick} (line at 1)",
              "set arrow 1 from graph 0, first 1 to graph 1, first 1 nohead lc rgb '#d08a3c' lw 2\n"
              "plot $data using 1:3:xtic(2) with boxes lc rgb '#2a6fb0', "
              "$data using 1:4 with points pt 2 ps 1.2 lw 2 lc rgb '#222222'", rows, height=440)
 
 
-def draw_all(directory, table_name, workloads, records_of, verdicts):
+def draw_all(directory, table_name, workloads, records_of, verdicts, yardstick="the best peer"):
     if not tool("gnuplot"):
         say("gnuplot is not installed: no plots")
         return
     os.makedirs(directory, exist_ok=True)
     for workload in workloads:
         workload_plot(directory, table_name, workload, records_of[str(workload.number)])
-    overview(directory, table_name, verdicts)
+    overview(directory, table_name, verdicts, yardstick)
