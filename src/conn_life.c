@@ -182,6 +182,13 @@ static void run_queue(struct conn_list *queue)
 	}
 }
 
+/* What comes back meanwhile waits for others anew. */
+static void run_gathered(struct conn_env *env)
+{
+	env->gathered_turns = 0;
+	run_queue(&env->gathered);
+}
+
 /*
  * Of all that is ready, what takes long is last; and nothing that was gathered waits for many others, nor for
  * a handshake.
@@ -194,9 +201,12 @@ static void conn_turn(struct conn *c)
 		conn_run_again_later(c);
 		return;
 	}
+	/* This is the turn that it waits for, and one before it could be its last. */
+	if (c->queue == &env->gathered)
+		queue_off(c);
 	if (!TAILQ_EMPTY(&env->gathered) &&
-	    (++env->gathered_turns == GATHER_TURNS || c->state == CONN_HANDSHAKE))
-		run_queue(&env->gathered);
+	    (++env->gathered_turns >= GATHER_TURNS || c->state == CONN_HANDSHAKE))
+		run_gathered(env);
 	conn_event(c);
 }
 
@@ -350,7 +360,7 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is
 
 void conn_run_again(struct conn_env *env)
 {
-	run_queue(&env->gathered);
+	run_gathered(env);
 	run_queue(&env->again);
 }
 
