@@ -75,7 +75,7 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is
  * turn. */
 void conn_run_again(struct conn_env *env);
 
-/* Whether conn_run_again() has something to do: then the next wait must not be one. */
+/* Whether conn_run_again() has something to do: then the next wait for events must not take time. */
 bool conn_wants_turn(const struct conn_env *env);
 
 /* Handles every deadline that has passed. */

@@ -3,13 +3,14 @@
  * Theory of operation
  *
  * conn.c says what a connection does in each state; here is what makes it run: accept, the two
- * event handlers, the queue of those that want another turn, deadlines, drain and close. A handler's
+ * event handlers, the queues of those that want another turn, deadlines, drain and close. A handler's
  * END frees the connection at once; nothing here touches it afterwards, and event_remove() has taken
  * back whatever event was on its way.
  */
 #include "conn_impl.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +29,11 @@
 #define BUDGET_SHORT_BYTES ((size_t)(128 * 1024))
 /* So long after such a one's turn there may be one more; the clock goes by 4 ms. */
 #define QUICK_MS 16
-/* So many turns a gathered request waits for at most: a tenth of a millisecond, where nobody does anything
+/* So many turns a gathered request waits for at most: a third of a millisecond, where nobody does anything
  * long. */
 #define GATHER_TURNS 32
+/* So many bulk transfers have a turn before the next look at who else wants one. */
+#define BULK_TURNS_SHORT 4
 
 static void count_rekeyed(struct conn *c, const struct leg *leg)
 {
@@ -93,9 +96,15 @@ void conn_gather(struct conn *c)
 	queue_on(c, &c->env->gathered);
 }
 
+/* Whether somebody who moves little was there a moment ago. */
+static bool is_anybody_quick(const struct conn_env *env)
+{
+	return timer_now_ms() < env->quick_ms + QUICK_MS;
+}
+
 size_t conn_budget_bytes(const struct conn *c)
 {
-	return timer_now_ms() < c->env->quick_ms + QUICK_MS ? BUDGET_SHORT_BYTES : BUDGET_BYTES;
+	return is_anybody_quick(c->env) ? BUDGET_SHORT_BYTES : BUDGET_BYTES;
 }
 
 static void note_turn(struct conn *c)
@@ -167,13 +176,14 @@ static void conn_event(struct conn *c)
 		conn_run_again_later(c);
 }
 
-/* Those that are there now: what comes back meanwhile waits for the next time, after the events. */
-static void run_queue(struct conn_list *queue)
+/* Those that are there now, `most` of them: what comes back meanwhile waits for the next time, after the
+ * events. */
+static void run_queue(struct conn_list *queue, unsigned most)
 {
 	struct conn *last = TAILQ_LAST(queue, conn_list);
 	struct conn *c;
 
-	while (last && (c = TAILQ_FIRST(queue))) {
+	while (last && most-- > 0 && (c = TAILQ_FIRST(queue))) {
 		bool is_last = c == last;
 		queue_off(c);
 		conn_event(c);
@@ -186,7 +196,14 @@ static void run_queue(struct conn_list *queue)
 static void run_gathered(struct conn_env *env)
 {
 	env->gathered_turns = 0;
-	run_queue(&env->gathered);
+	run_queue(&env->gathered, UINT_MAX);
+}
+
+/* With TLS, a client's or the engine's, still to be agreed: a turn of it may take what a dozen others take.
+ */
+static bool may_shake_hands(const struct conn *c)
+{
+	return c->state <= CONN_HANDSHAKE || (c->state == CONN_CONNECT && c->engine.tls);
 }
 
 /*
@@ -204,8 +221,7 @@ static void conn_turn(struct conn *c)
 	/* This is the turn that it waits for, and one before it could be its last. */
 	if (c->queue == &env->gathered)
 		queue_off(c);
-	if (!TAILQ_EMPTY(&env->gathered) &&
-	    (++env->gathered_turns >= GATHER_TURNS || c->state == CONN_HANDSHAKE))
+	if (!TAILQ_EMPTY(&env->gathered) && (++env->gathered_turns >= GATHER_TURNS || may_shake_hands(c)))
 		run_gathered(env);
 	conn_event(c);
 }
@@ -361,7 +377,7 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is
 void conn_run_again(struct conn_env *env)
 {
 	run_gathered(env);
-	run_queue(&env->again);
+	run_queue(&env->again, is_anybody_quick(env) ? BULK_TURNS_SHORT : UINT_MAX);
 }
 
 bool conn_wants_turn(const struct conn_env *env)

@@ -3,8 +3,9 @@
  * Theory of operation
  *
  * The loop: one wait for events (not a blocking one while connections are left that used up their
- * budget), another turn for those, then the deadlines. Accepting pauses at the limit of
- * connections, and for a moment when descriptors run out, instead of failing in circles.
+ * budget), then what was gathered leaves, those others have another turn, and deadlines are looked at.
+ * Accepting pauses at the limit of connections, and for a moment when descriptors run out, instead of
+ * failing in circles.
  */
 #include "worker.h"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import array
 import fcntl
+import os
+import signal
 import socket
 import ssl
 import termios
@@ -14,7 +16,8 @@ from pathlib import Path
 from typing import Callable
 
 import counted
-from client import Client, context
+import wire
+from client import Client, context, dial
 from engine import Engine
 from gate import Gate
 from keys import Secrets
@@ -31,6 +34,10 @@ ADMIN_SECONDS = 30.0
 PATIENCE_SECONDS = 30.0
 STILL_SECONDS = 0.3
 FILLERS = 1000  # some 300 fill a unix socket of 208 KiB
+TOGETHER = 100  # clients; more than wait for each other at most
+TOGETHER_PIPELINED = 3
+TOGETHER_LATE = 20
+TOGETHER_ROUNDS = 3
 GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -67,6 +74,9 @@ class Place:
     def tls(self) -> Client:
         made: ssl.SSLContext = context(self.gate.ca, "1.3", ())
         return Client(("127.0.0.1", self.gate.port), made, 0, self.gate.cpu_seconds)
+
+    def local(self) -> Client:
+        return Client(self.gate.path, None, 0, self.gate.cpu_seconds)
 
     def close(self) -> list[str]:
         """What went wrong at the end."""
@@ -172,6 +182,58 @@ def continue_waits(place: Place) -> list[str]:
     return [] if got.startswith(b"HTTP/1.1 200") else [f"the answer is {got!r}"]
 
 
+def own_answers(place: Place, number: int, client: Client) -> list[str]:
+    """What is wrong with the answers to the requests that came_together() sent."""
+    want = TOGETHER_PIPELINED if number % 7 == 3 else 1
+    if not client.wait(lambda: client.has_answers(want, ()), PATIENCE_SECONDS):
+        return [f"client {number} has no {want} answers: {bytes(client.got)!r}"]
+    found, _, _ = wire.answers(bytes(client.got), ())
+    bodies = [message.body.decode() for message in found]
+    if bodies != [f"GET /{number}/{i}" for i in range(want)]:
+        return [f"client {number} got the answers {bodies}"]
+    return []
+
+
+def came_together(place: Place) -> list[str]:
+    """
+    While headgate is stopped all ask, so that it finds their requests in one wait. Some ask more than once, some
+    have gone again by then, some come in with a handshake. Each of the others gets its own answer.
+    """
+    connect = place.tls if place.options.client == "tls" else place.local
+    clients: list[Client | None] = []
+    bad: list[str] = []
+    try:
+        for number in range(TOGETHER):  # each has its connection to the engine, whose queue is short
+            clients.append(connect())
+            clients[-1].send(place.request("/first"))
+            if not clients[-1].wait(lambda: clients[-1].has_answers(1, ())):
+                return [f"client {number} got no first answer"]
+        for round_number in range(TOGETHER_ROUNDS):
+            os.kill(place.gate.process.pid, signal.SIGSTOP)
+            try:
+                for number, client in enumerate(clients):
+                    if client is None:
+                        continue
+                    client.got.clear()
+                    count = TOGETHER_PIPELINED if number % 7 == 3 else 1
+                    client.send(b"".join(place.request(f"/{number}/{i}") for i in range(count)))
+                    if number % 11 == 5 and round_number + 1 == TOGETHER_ROUNDS:
+                        client.rst()
+                        clients[number] = None
+                late = [dial(place.gate.path if place.options.client == "unix"
+                             else ("127.0.0.1", place.gate.port)) for _ in range(TOGETHER_LATE)]
+            finally:
+                os.kill(place.gate.process.pid, signal.SIGCONT)
+            for number, client in enumerate(clients):
+                bad += own_answers(place, number, client) if client else []
+            for sock in late:
+                sock.close()
+    finally:
+        for client in filter(None, clients):
+            client.close()
+    return bad[:5]
+
+
 def counts(place: Place) -> list[str]:
     return counted.exactly(place, place.options.client, place.options.engine)
 
@@ -188,6 +250,7 @@ CHECKS = (
     Check("alone/silent clients of the admin listener do not hold up a health check",
           silent_admins),
     Check("alone/100 Continue waits where the client's socket is full", continue_waits, ("unix",)),
+    Check("alone/requests that come together get their own answers", came_together),
     Check("alone/GET /metrics counts each thing once", counts),
 )
 
