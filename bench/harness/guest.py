@@ -34,10 +34,15 @@ def run(runs):
     """bench/guest: {"kernel": ..., "figures": {cpu: {config: {mode: [s/GB]}}}}"""
     path = os.path.join(WORK, "guest.json")
     command = [os.path.join(BENCH, "guest"), "--runs", str(runs), "--json", path]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors="replace", check=False)
-    if done.returncode:
-        raise Failed(f"bench/guest: {' '.join(done.stdout.split())[-300:]}")
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace") as process:
+        try:
+            output = process.communicate()[0]
+        except BaseException:
+            process.terminate()  # it ends its guests
+            raise
+    if process.returncode:
+        raise Failed(f"bench/guest: {' '.join(output.split())[-300:]}")
     with open(path, encoding="ascii") as file:
         return json.load(file)
 

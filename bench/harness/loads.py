@@ -92,14 +92,13 @@ def abuse(proxy, core, kind, seconds, connections):
                                          str(connections)]).ready()
 
 
-def measure(proxy, core, mode, *arguments, settle_s=0.0, realtime=False):
+def measure(proxy, core, mode, *arguments, realtime=False):
     """The load's own figures, with what the proxy and the machine took for it."""
     runner = load(proxy, core, mode, *arguments, realtime=realtime)
     try:
         pids = proxy.pids()
         before = process.sample(pids)
         result = runner.go().result()
-        time.sleep(settle_s)
         result.update(dataclasses.asdict(process.sample(pids) - before))
         if not proxy.keeps_threads:
             result["switches"] = None

@@ -44,6 +44,8 @@ def options_read(arguments):
     parser.add_argument("--json", default=LAST, metavar="FILE", help="where all figures go")
     parser.add_argument("--baseline", action="store_true", help="also into bench/baseline.json, plots in bench/plots")
     options = parser.parse_args(arguments)
+    if options.baseline and (options.quick or options.workloads or options.peers):
+        parser.error("--baseline is of whole tables: not with --quick, --workloads or --peers")
     options.sizes = workloads.QUICK if options.quick else workloads.FULL
     if options.rounds:
         if options.rounds < 1:
@@ -108,9 +110,7 @@ def host_proxies(options, core):
 def tree_proxies(options, core):
     tree = Tree()
     tree.make()
-    # caddy and node bring TLS of their own; stunnel and hitch are there when they are asked for.
-    without = ("caddy", "node") if options.peers else ("caddy", "node", "stunnel", "hitch")
-    wanted = [peer for peer in chosen_peers(options, core) if peer.name not in without]
+    wanted = chosen_peers(options, core)
     for peer in wanted:
         peer.tree = tree
     ours = [Headgate("headgate", core, binary=os.path.join(STATIC, "headgate"))]
@@ -135,6 +135,12 @@ def make_certificate():
                 pair.write(file.read())
 
 
+def make_openssl_defaults():
+    with open(os.path.join(WORK, "openssl.cnf"), "w", encoding="ascii") as file:
+        file.write("openssl_conf = defaults\n[defaults]\nssl_conf = ssl\n[ssl]\nsystem_default = all\n"
+                   "[all]\nNumTickets = 0\n")
+
+
 def run_table(name, options, proxies, openssl, run, cores):
     """Measures one table, prints it as it grows, and adds it to the run."""
     skipped = {proxy.name: proxy.missing() for proxy in proxies if proxy.missing()}
@@ -146,6 +152,7 @@ def run_table(name, options, proxies, openssl, run, cores):
     engine = measure.Engine(cores[1])
     table = {"openssl": openssl, "skipped": skipped, "workloads": {}, "verdicts": []}
     run["tables"][name] = table
+    table["facts"], started = dict(run["facts"]), time.monotonic()
     try:
         working, table["failed"] = measure.start_all(present, cores[1])
         if not any(isinstance(proxy, Headgate) for proxy in working):
@@ -166,6 +173,7 @@ def run_table(name, options, proxies, openssl, run, cores):
             save(run, options.json)
 
         measure.run(chosen, working, engine, cores[1], done, not options.no_trace)
+        table["facts"]["seconds"] = round(time.monotonic() - started)
         report.verdict_table(table["verdicts"])
         if any(workload.number == 8 for workload in chosen):
             print("(*) kernel memory of the whole machine: also the client's and the engine's sockets")
@@ -180,7 +188,7 @@ def guest_tables(options, run):
     say("kernel TLS in a guest that counts instructions: some minutes, whatever else this machine does")
     try:
         for name, table, kinds in guest.tables(guest.run(options.sizes.rounds)):
-            run["tables"][name] = table
+            run["tables"][name] = {**table, "facts": dict(run["facts"])}
             plots.draw_all(plot_directory(options), name.replace(" ", "-").replace(",", ""), kinds, table["workloads"],
                            table["verdicts"], "its own TLS in userspace")
     except Failed as failure:
@@ -210,7 +218,7 @@ def rounded(value):
 
 
 def baseline_add(run):
-    """As the baseline; a table that this run did not measure stays, if it is of this machine. Each says its versions."""
+    """As the baseline; a table that this run did not measure stays, if it is of this machine. Each has its own facts."""
     alike = ("cpu", "processors", "kernel")
     if os.path.exists(BASELINE):
         before = compare.load(BASELINE)
@@ -244,6 +252,7 @@ def bench(arguments):
     started = time.monotonic()
     cores = host.cores()
     make_certificate()
+    make_openssl_defaults()
     facts = host.facts()
     run = {"format": 1, "facts": facts, "sizes": dataclasses.asdict(options.sizes), "tables": {}}
     if options.table in ("host", "both"):

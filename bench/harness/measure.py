@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Rounds: who is measured when. All proxies run all the time; a round measures one after the other, so that what disturbs
-the machine disturbs them alike, and who is first changes with each round."""
+"""Rounds: who is measured when. The proxies run all the time, but where a workload needs a fresh one; a round measures
+one after the other, so that what disturbs the machine disturbs them alike, in an order of its own, so that nobody is
+always behind the same one."""
 
 import os
+import random
 import re
 import subprocess
 import sys
@@ -85,12 +87,10 @@ def measure_one(workload, proxy, record, attempt=0):
     try:
         if not proxy.lives():
             proxy.start()
-        if not record["rounds"]:
+        if proxy.warm_for is not workload:
             workload.warm_up(proxy)
+            proxy.warm_for = workload
         record["rounds"].append(workload.measure(proxy))
-        if not proxy.calm_down():
-            record["restarted"] = "it went on working for 2 s after a round"
-            proxy.restart()
     except (Failed, OSError, ValueError, subprocess.TimeoutExpired) as failure:
         # Where a connection is refused or a port is taken by another program once, a second try tells.
         proxy.stop()
@@ -106,13 +106,16 @@ def measure_workload(workload, proxies, progress):
     records = {proxy.name: {"rounds": []} for proxy in proxies}
     rounds = workload.rounds()
     for number in range(rounds):
-        turn = number % len(proxies)
         progress.at(workload, number, rounds, "")
-        for proxy in proxies[turn:] + proxies[:turn]:
+        # The same orders in every run.
+        for proxy in random.Random(number).sample(proxies, len(proxies)):
             if "failed" in records[proxy.name]:
                 continue
             progress.at(workload, number, rounds, proxy.name)
             measure_one(workload, proxy, records[proxy.name])
+            if not proxy.calm_down(): # measure_one() starts it again
+                records[proxy.name]["restarted"] = "it went on working for 2 s after a round"
+                proxy.stop()
     progress.clear()
     return records
 

@@ -25,8 +25,14 @@ def fill(template, values):
 class Peer(Proxy):
     is_peer = True
     template = None
+    uses_openssl = True  # the host's or the tree's
+    # "No tickets" alone makes OpenSSL send tickets of another kind in TLS 1.3. Its own file of defaults reaches those
+    # that have no directive for their number.
+    environment = {"OPENSSL_CONF": os.path.join(WORK, "openssl.cnf")}
 
     def missing(self):
+        if self.tree and not self.uses_openssl:
+            return "it has TLS of its own, so OpenSSL's version is no matter"
         if self.tree:
             return None if self.tree.has(self.program) else f"{self.program} is not in the tree"
         return None if tool(self.program) else f"{self.program} is not installed"
@@ -112,6 +118,7 @@ class Hitch(Peer):
 
 class Caddy(Peer):
     program, package, template = "caddy", "caddy", "Caddyfile"
+    uses_openssl = False
 
     @property
     def environment(self):
@@ -129,6 +136,7 @@ class Node(Peer):
     """The design that headgate replaces: node, the http-proxy package, a comparison of the token."""
 
     program = "node"
+    uses_openssl = False
 
     def missing(self):
         return super().missing() or (None if tool("npm") else "npm is not installed")

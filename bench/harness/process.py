@@ -17,7 +17,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def pin(core, realtime=False):
-    """What a child does first: keep to one processor, in a process group of its own, and end with us whatever ends us."""
+    """What a child does first: keep to one processor, in a session of its own, and end with us whatever ends us."""
 
     def child():
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -28,7 +28,7 @@ def pin(core, realtime=False):
                 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
             except PermissionError:
                 pass
-        os.setpgid(0, 0)
+        os.setsid()
 
     return child
 
@@ -50,14 +50,37 @@ def hurry_threads(pid, first):
             pass
 
 
+def hurry_session(pid, first):
+    """The same for its whole session, where the kernel groups by it: nice values count within a group only then."""
+    try:
+        with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
+            file.write("-20" if first else "0")
+    except OSError:
+        pass
+
+
 def stop(process):
+    """Ends what pin() has started, with its children."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
-            process.kill()
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except OSError:
+                process.kill()
             process.wait()
+
+
+def forget_peak(pids):
+    """VmHWM is what was the most since now."""
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as file:
+                file.write("5")
+        except OSError:
+            pass
 
 
 def family(pid):

@@ -40,6 +40,7 @@ class Proxy:
         self.port = 0
         self.engine = ENGINE
         self.first = False
+        self.warm_for = None  # the workload that this process is warm for
         self.tree = None  # of another Debian release, where it runs in one
 
     def command(self):
@@ -54,6 +55,7 @@ class Proxy:
 
     def start(self):
         os.makedirs(self.dir, exist_ok=True)
+        self.warm_for = None
         self.port = free_port()
         command = self.command()
         if self.tree:
@@ -95,9 +97,11 @@ class Proxy:
         self.first = first
         for pid in process.family(self.process.pid) if self.lives() else []:
             process.hurry_threads(pid, first)
+        if self.lives():
+            process.hurry_session(self.process.pid, first)
 
     def calm_down(self):
-        """True when it does nothing, or will not be long; a proxy that goes on working would be in the others' figures."""
+        """Whether it does nothing any more, within 2 s; a proxy that goes on working would be in the others' figures."""
         for _ in range(100):
             try:
                 before = process.sample(self.pids()).cpu_s

@@ -31,7 +31,7 @@ def cell(record, metric):
 def best_peer(records, peers, metric):
     """The peer whose median is the best, or None."""
     found = {name: stats.median(values(records[name], metric.key)) for name in peers
-             if name in records and values(records[name], metric.key)}
+             if name in records and "failed" not in records[name] and values(records[name], metric.key)}
     if not found:
         return None
     return (min if metric.better == "low" else max)(found, key=found.get)
@@ -62,6 +62,8 @@ def judge(workload, records, peers, name="headgate", gates=()):
             verdict["best_peer"] = best_peer(records, peers, metric)
             if verdict["best_peer"]:
                 verdict["value"] = ratio(records, name, verdict["best_peer"], metric)
+                verdict["between"] = stats.interval(
+                    stats.ratios(found, values(records[verdict["best_peer"]], metric.key)))
             gate = best_peer(records, gates, metric)
             if gate and gate != verdict["best_peer"]:
                 verdict["best_gate"], verdict["gate_value"] = gate, ratio(records, name, gate, metric)
@@ -71,7 +73,9 @@ def judge(workload, records, peers, name="headgate", gates=()):
         if verdict["value"] is not None:
             far = verdict["value"] - verdict["target"]
             met = far <= 0 if metric.better == "low" else far >= 0
-            verdict["verdict"] = "met" if met else f"missed by {digits(abs(far))}"
+            low, high = verdict.get("between", (verdict["value"], verdict["value"]))
+            undecided = low <= verdict["target"] <= high and low < high
+            verdict["verdict"] = "undecided" if undecided else "met" if met else f"missed by {digits(abs(far))}"
         verdicts.append(verdict)
     return verdicts
 
@@ -105,7 +109,8 @@ def columns_of(workload, records, peers):
             columns.append(("ratio to *", NARROW, of_best))
     if any("system_calls_per_gb" in record for record in records.values()):
         columns.append(("system calls/GB", NARROW,
-                        lambda name: digits(records[name].get("system_calls_per_gb", 0))))
+                        lambda name: digits(records[name]["system_calls_per_gb"])
+                        if "system_calls_per_gb" in records[name] else "-"))
     return columns
 
 
@@ -137,20 +142,25 @@ def workload_table(workload, records, peers, notes):
 
 def verdict_table(verdicts, title="headgate against its targets; a ratio is to the best peer of the same run"):
     print(f"\n{title}")
-    print(f"{'workload':15}{'figure':22}{'target':>9}{'is':>8}  {'best peer':12}verdict")
+    print(f"{'workload':15}{'figure':18}{'target':>8}{'is':>6}{'between':>11} {'best peer':11} verdict")
     for verdict in verdicts:
         sign = "<=" if verdict["better"] == "low" else ">="
         value = "-" if verdict["value"] is None else f"{verdict['value']:.2f}"
         label = verdict["label"] + (", ratio" if verdict["kind"] == "ratio" else "")
         place = f"{verdict['workload']} {verdict['name']}"
-        print(f"{place:15}{label[:21]:22}{sign + ' ' + format(verdict['target'], 'g'):>9}{value:>8}  "
-              f"{verdict['best_peer'] or '':12}{verdict['verdict']}")
+        between = "{:.2f}-{:.2f}".format(*verdict["between"]) if "between" in verdict else ""
+        line = (f"{place:15}{label[:17]:18}{sign + ' ' + format(verdict['target'], 'g'):>8}{value:>6}{between:>11} "
+                f"{verdict['best_peer'] or '':11} {verdict['verdict'].partition(' by ')[0]}")
+        print(line.rstrip())
     for verdict in verdicts:
         if verdict.get("gate_value") is not None:
-            print(f"{verdict['workload']} {verdict['name']}: {verdict['best_peer']} checks no token; to "
-                  f"{verdict['best_gate']}, which does, the ratio of {verdict['label']} is {verdict['gate_value']:.2f}")
+            text = (f"{verdict['workload']} {verdict['name']}: {verdict['best_peer']} checks no token; to "
+                    f"{verdict['best_gate']}, which does, the ratio of {verdict['label']} is "
+                    f"{verdict['gate_value']:.2f}")
+            print("\n".join(textwrap.wrap(text, LINE, subsequent_indent="  ")))
     met = sum(verdict["verdict"] == "met" for verdict in verdicts)
-    print(f"{met} of {len(verdicts)} targets met")
+    undecided = sum(verdict["verdict"] == "undecided" for verdict in verdicts)
+    print(f"{met} of {len(verdicts)} targets met, {undecided} undecided: the target lies between the rounds")
 
 
 def intro(facts, table, core):

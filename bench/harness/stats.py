@@ -24,10 +24,22 @@ def jain(rates):
     return sum(rates) ** 2 / (len(rates) * squares) if squares else 0.0
 
 
+def ratios(ours, theirs):
+    """Of each round."""
+    return [a / b for a, b in zip(ours, theirs) if b]
+
+
 def ratio_by_round(ours, theirs):
     """Median of the ratios within each round: what disturbed a round disturbed both."""
-    pairs = [(a, b) for a, b in zip(ours, theirs) if b]
-    return median(a / b for a, b in pairs) if pairs else None
+    found = ratios(ours, theirs)
+    return median(found) if found else None
+
+
+def interval(values):
+    """Where the median lies with 88 to 94 %, whatever the distribution: order statistics, the sign test's interval."""
+    ordered = sorted(values)
+    drop = 1 if len(ordered) >= 7 else 0
+    return ordered[drop], ordered[-1 - drop]
 
 
 # How far two medians must lie apart: three times what rounds differ by, and never less than this.

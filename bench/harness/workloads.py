@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The workloads: what is done, which figures come out of it, and what headgate should reach.
 
-Each measure() is one round with one proxy and returns {metric key: figure}; raw() keeps all that was counted.
+Each measure() is one round with one proxy and returns {metric key: figure}.
 """
 
 import dataclasses
@@ -93,7 +93,8 @@ class Workload:
         return self.sizes.few_rounds if self.seldom else self.sizes.rounds
 
     def warm_up(self, proxy):
-        """Not measured, before a proxy's first round."""
+        """Not measured, before the first round of a proxy that was started or did something else."""
+        loads.measure(proxy, self.core, "ping", "--requests", 200, "--connections", 8)
 
     def measure(self, proxy):
         raise NotImplementedError
@@ -139,6 +140,7 @@ class Mixed(Workload):
     )
 
     def measure(self, proxy):
+        process.forget_peak(proxy.pids())
         result = loads.measure(proxy, self.core, "mixed", "--connections", 64, "--bytes", self.sizes.mixed_bytes)
         figures = per_gb(result)
         figures["jain"] = stats.jain([1 / seconds for seconds in result["transfer_s"]])
@@ -332,12 +334,12 @@ class Abuse(Workload):
         return 1
 
     def measure(self, proxy):
-        proxy.restart()
         figures = {}
         for kind, label, count in self.kinds:
             if kind == "bad-tokens" and not proxy.checks_token:
                 continue
             try:
+                proxy.restart()
                 figures.update({f"{kind}_{key}": value for key, value in self.attack(proxy, kind, count).items()})
             except Failed as failure:
                 raise Failed(f"{label}: {failure}") from failure
