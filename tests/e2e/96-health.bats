@@ -59,6 +59,7 @@ d = s.accept()[0]; s.accept()' "$WORK/other.sock" 3>&- 4>&- &
 # on E COMMAND: the docker CLI with that engine.
 on() { DOCKER_CONFIG=$DIRECT_CONFIG timeout 60 "$DOCKER" -H "unix://$WORK/$1/docker.sock" "${@:2}"; }
 ready() { health --ready --admin "unix://$WORK/admin.sock" && [ "$rc" = 0 ]; }
+is_no_manager() { not_ready && [[ $(cat err) =~ in\ a\ swarm\ \(active\),\ and\ no\ manager\ of\ it\ that\ reaches\ its\ leader ]]; }
 not_ready() { health --ready --admin "unix://$WORK/admin.sock" && [ "$rc" = 1 ]; }
 
 @test "health: a manager that is demoted, or cut off from the others, is not ready" {
@@ -84,7 +85,7 @@ not_ready() { health --ready --admin "unix://$WORK/admin.sock" && [ "$rc" = 1 ];
 	nsenter --target "${pids[1]}" --net ip link set hg0 up
 	within 60 ready || fail "$(cat err)"
 	on e node demote "$node" >/dev/null
-	within 30 not_ready
-	has "$(cat err)" 'in a swarm \(active\), and no manager of it that reaches its leader'
+	# Beside other work an engine may also be too slow for a moment, which is another reason.
+	within 60 is_no_manager || fail "$(cat err)"
 	is "$(on f version -f '{{.Server.Version}}')" "$(on e version -f '{{.Server.Version}}')"
 }
