@@ -45,6 +45,31 @@ class Verdicts(unittest.TestCase):
             report.verdict_table([verdict])
         self.assertIn("1 load: a checks no token; to b, which does, the ratio of CPU s/GB is 0.90", out.getvalue())
 
+    def test_what_the_rounds_do_not_decide(self):
+        ours, peer = (0.7, 0.72, 0.74, 0.76, 0.78, 0.8, 0.3), (1.0,) * 7
+        verdict = self.judge({"headgate": record(*ours), "a": record(*peer)})
+        self.assertEqual((verdict["verdict"], verdict["between"]), ("undecided", (0.7, 0.78)))
+        verdict = self.judge({"headgate": record(*[value - 0.1 for value in ours]), "a": record(*peer)})
+        self.assertEqual(verdict["verdict"], "met")
+
+    def test_a_failed_peer_is_no_yardstick(self):
+        records = {"headgate": record(0.7), "a": record(0.1, failed="it has died"), "b": record(1.0)}
+        self.assertEqual(self.judge(records)["best_peer"], "b")
+
+    def test_verdicts_fit_the_line(self):
+        out = io.StringIO()
+        records = {"headgate": record(0.71, 0.8), "haproxy-64k": record(1.0, 1.0)}
+        with contextlib.redirect_stdout(out):
+            report.verdict_table(report.judge(self.load, records, ("haproxy-64k",)))
+        self.assertLessEqual(max(len(line) for line in out.getvalue().splitlines()), 80)
+
+    def test_system_calls_that_were_not_counted(self):
+        out = io.StringIO()
+        records = {"headgate": record(0.7, system_calls_per_gb=9.0), "a": record(1.0, system_calls_failed="no")}
+        with contextlib.redirect_stdout(out):
+            report.workload_table(self.load, records, ("a",), {})
+        self.assertTrue(any(line.startswith("a ") and line.endswith(" -") for line in out.getvalue().splitlines()))
+
     def test_direct_is_no_peer(self):
         verdict = self.judge({"headgate": record(0.7), "direct": record(0.1), "a": record(1.0)})
         self.assertEqual(verdict["best_peer"], "a")
