@@ -49,7 +49,7 @@ struct conn_env {
 	struct relay_pools relay_pools; /* bufs, and pipes unless --mover copy */
 	struct conn_list conns;		/* every open connection */
 	struct conn_list gathered;	/* have a request that is ready to leave, see conn_gather() */
-	unsigned gathered_turns;	/* turns of others since the first of them */
+	unsigned gathered_turns;	/* of others, since such requests last left */
 	struct conn_list again;		/* used up their budget, or have bytes that poll does not know of */
 	unsigned conns_count;
 	struct counters counters;

@@ -91,8 +91,6 @@ void conn_run_again_later(struct conn *c)
 
 void conn_gather(struct conn *c)
 {
-	if (TAILQ_EMPTY(&c->env->gathered))
-		c->env->gathered_turns = 0;
 	queue_on(c, &c->env->gathered);
 }
 

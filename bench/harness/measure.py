@@ -113,7 +113,7 @@ def measure_workload(workload, proxies, progress):
                 continue
             progress.at(workload, number, rounds, proxy.name)
             measure_one(workload, proxy, records[proxy.name])
-            if not proxy.calm_down(): # measure_one() starts it again
+            if not proxy.calm_down():  # measure_one() starts it again
                 records[proxy.name]["restarted"] = "it went on working for 2 s after a round"
                 proxy.stop()
     progress.clear()

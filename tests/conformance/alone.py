@@ -182,9 +182,14 @@ def continue_waits(place: Place) -> list[str]:
     return [] if got.startswith(b"HTTP/1.1 200") else [f"the answer is {got!r}"]
 
 
+def asks(number: int) -> int:
+    """How many requests this client has at once."""
+    return TOGETHER_PIPELINED if number % 7 == 3 else 1
+
+
 def own_answers(place: Place, number: int, client: Client) -> list[str]:
     """What is wrong with the answers to the requests that came_together() sent."""
-    want = TOGETHER_PIPELINED if number % 7 == 3 else 1
+    want = asks(number)
     if not client.wait(lambda: client.has_answers(want, ()), PATIENCE_SECONDS):
         return [f"client {number} has no {want} answers: {bytes(client.got)!r}"]
     found, _, _ = wire.answers(bytes(client.got), ())
@@ -215,8 +220,8 @@ def came_together(place: Place) -> list[str]:
                     if client is None:
                         continue
                     client.got.clear()
-                    count = TOGETHER_PIPELINED if number % 7 == 3 else 1
-                    client.send(b"".join(place.request(f"/{number}/{i}") for i in range(count)))
+                    client.send(b"".join(place.request(f"/{number}/{i}")
+                                         for i in range(asks(number))))
                     if number % 11 == 5 and round_number + 1 == TOGETHER_ROUNDS:
                         client.rst()
                         clients[number] = None

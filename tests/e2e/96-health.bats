@@ -86,6 +86,6 @@ not_ready() { health --ready --admin "unix://$WORK/admin.sock" && [ "$rc" = 1 ];
 	within 60 ready || fail "$(cat err)"
 	on e node demote "$node" >/dev/null
 	# Beside other work an engine may also be too slow for a moment, which is another reason.
-	within 60 is_no_manager || fail "$(cat err)"
+	within 30 is_no_manager || fail "$(cat err)"
 	is "$(on f version -f '{{.Server.Version}}')" "$(on e version -f '{{.Server.Version}}')"
 }
