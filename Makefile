@@ -61,6 +61,13 @@ $B/libheadgate.a: $(LIB_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
+# Before the first compilation, so that what is missing is said by name and not by a compiler.
+.PHONY: libraries
+libraries:
+	$(Q)$(if $(HG_LIBS),:,for p in $(PKGS); do $(PKG_CONFIG) --exists $$p 2>/dev/null || missing="$$missing $$p"; done; \
+		echo "make: not found by $(PKG_CONFIG):$$missing; on Debian or Alpine, as root:" >&2; \
+		echo "  tests/support/install-packages tests/support/packages-build.txt" >&2; exit 1)
+
 # The version is an input as any other: main.o is made anew when it changes.
 $B/version: FORCE
 	$(Q)mkdir -p $(@D)
@@ -69,12 +76,12 @@ $B/main.o: $B/version
 $B/main.o: HG_CFLAGS += -DHEADGATE_VERSION='"$(VERSION)"'
 FORCE:
 
-$B/%.o: src/%.c Makefile
+$B/%.o: src/%.c Makefile | libraries
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$B/%.o: tests/support/%.c Makefile
+$B/%.o: tests/support/%.c Makefile | libraries
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
