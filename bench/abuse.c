@@ -277,8 +277,9 @@ int main(int argc, char **argv)
 		abuse.connections = THREADS_MAX;
 	unsigned threads = busy ? abuse.connections : 1;
 	abuse.ctx = SSL_CTX_new(TLS_client_method());
-	if (!abuse.ctx)
-		errx(1, "no OpenSSL");
+	if (!abuse.ctx || !SSL_CTX_set_min_proto_version(abuse.ctx, TLS1_3_VERSION) ||
+	    !SSL_CTX_set_ciphersuites(abuse.ctx, "TLS_AES_128_GCM_SHA256"))
+		errx(1, "OpenSSL cannot do TLS 1.3 with AES-128-GCM");
 	for (unsigned i = 0; i < abuse.connections; i++)
 		if (!peer_open(&abuse.peers[i]))
 			errx(1, "connection %u of %u was not taken", i + 1, abuse.connections);

@@ -13,7 +13,7 @@ static const char *answer_field(const struct client *c, const char *name)
 	return found ? found + strlen(name) : NULL;
 }
 
-/* ---- logs ---- */
+/* ---- chunked answers: logs, inspects ---- */
 
 /* "line NUMBER NANOSECONDS xxx": none may be missing, and the time says how long it took. */
 static const char *log_line(struct client *c)
@@ -33,7 +33,7 @@ static const char *log_line(struct client *c)
 	return NULL;
 }
 
-static const char *log_byte(struct client *c, char byte)
+static const char *chunked_byte(struct client *c, char byte)
 {
 	switch (c->framing) {
 	case FRAMING_SIZE:
@@ -60,6 +60,8 @@ static const char *log_byte(struct client *c, char byte)
 			c->framing = FRAMING_SIZE;
 		return NULL;
 	case FRAMING_LAST:
+		if (c->answer_len == SIZE_MAX)
+			return "bytes behind the last chunk";
 		if (byte == '\n')
 			c->answer_len = SIZE_MAX; /* the end */
 		return NULL;
@@ -67,17 +69,29 @@ static const char *log_byte(struct client *c, char byte)
 	return NULL;
 }
 
-static const char *log_take(struct client *c, const char *data, size_t len)
+static const char *chunked_take(struct client *c, const char *data, size_t len)
 {
 	const char *wrong = NULL;
+	size_t i = 0;
 
-	for (size_t i = 0; i < len && !wrong; i++)
-		wrong = log_byte(c, data[i]);
+	while (i < len && !wrong) {
+		if (c->kind == MODE_LOGS || c->framing != FRAMING_DATA) {
+			wrong = chunked_byte(c, data[i++]);
+			continue;
+		}
+		/* Of an inspect only how long it is matters. */
+		size_t n = len - i < c->answer_left ? len - i : (size_t)c->answer_left;
+		i += n;
+		c->chunked_bytes += n;
+		c->answer_left -= n;
+		if (c->answer_left == 0)
+			c->framing = FRAMING_DATA_END;
+	}
 	return wrong;
 }
 
 /* What came behind the head is taken in as the rest will be. */
-static const char *log_head_done(struct client *c)
+static const char *chunked_head_done(struct client *c)
 {
 	char behind[HEAD_CAP];
 	size_t len = c->answer_len;
@@ -85,7 +99,7 @@ static const char *log_head_done(struct client *c)
 	memcpy(behind, c->answer, len);
 	c->answer_len = 0;
 	c->answer_left = 0;
-	return log_take(c, behind, len);
+	return chunked_take(c, behind, len);
 }
 
 /* ---- tunnels ---- */
@@ -118,7 +132,10 @@ static const char *answer_head(struct client *c)
 	int expected = c->kind == MODE_ECHO ? 101 : thread->options->expect_status;
 	if (status != expected)
 		return c->answer;
-	if (!length && c->kind != MODE_IDLE && c->kind != MODE_LOGS && c->kind != MODE_ECHO)
+	bool chunked = mode_is_chunked(c->kind);
+	if (chunked && !answer_field(c, "\r\ntransfer-encoding: chunked"))
+		return "the answer is not chunked";
+	if (!length && !chunked && c->kind != MODE_IDLE && c->kind != MODE_ECHO)
 		return "the answer has no Content-Length";
 	c->close_after = connection != NULL;
 	c->answer_left = length ? strtoull(length, NULL, 10) : UINT64_MAX;
@@ -131,8 +148,8 @@ static const char *answer_head(struct client *c)
 		thread->established++;
 		return c->answer_len > 0 ? "bytes behind the 101" : NULL;
 	}
-	if (c->kind == MODE_LOGS)
-		return log_head_done(c);
+	if (chunked)
+		return chunked_head_done(c);
 	if (c->kind == MODE_IDLE) {
 		thread->streaming++;
 		thread->requests_done++;
@@ -152,9 +169,11 @@ const char *answer_take(struct client *c, const char *data, size_t len)
 	if (c->kind == MODE_ECHO && c->tunnelled)
 		return echo_take(c, data, len);
 	if (c->kind == MODE_LOGS && c->head_done)
-		return log_take(c, data, len);
+		return chunked_take(c, data, len);
 	if (c->kind != MODE_ECHO && c->state != CLIENT_ANSWER && c->state != CLIENT_SENDING)
 		return "bytes without a request";
+	if (c->kind == MODE_INSPECT && c->head_done)
+		return chunked_take(c, data, len);
 	memcpy(c->answer + c->answer_len, data, kept);
 	c->answer_len += kept;
 	c->answer[c->answer_len] = '\0';
@@ -167,6 +186,8 @@ const char *answer_take(struct client *c, const char *data, size_t len)
 	const char *wrong = answer_head(c);
 	if (wrong || !c->head_done || kept == len)
 		return wrong;
+	if (mode_is_chunked(c->kind))
+		return chunked_take(c, data + kept, len - kept);
 	if (len - kept > c->answer_left)
 		return "more bytes than the answer's Content-Length";
 	c->answer_left -= len - kept;
@@ -180,6 +201,8 @@ bool answer_is_right(const struct client *c)
 
 	if (c->kind == MODE_LOGS)
 		return c->lines == options->lines;
+	if (c->kind == MODE_INSPECT)
+		return c->chunked_bytes == INSPECT_BYTES;
 	if (!mode_is_upload(c->kind))
 		return true;
 	snprintf(expected, sizeof(expected), "{\"bytes\":%llu}", (unsigned long long)options->bytes);
@@ -190,7 +213,7 @@ bool answer_is_complete(const struct client *c)
 {
 	if (c->kind == MODE_ECHO)
 		return c->tunnelled && c->answer_len == 1;
-	if (c->kind == MODE_LOGS)
+	if (mode_is_chunked(c->kind))
 		return c->head_done && c->answer_len == SIZE_MAX;
 	return c->head_done && c->answer_left == 0;
 }

@@ -33,7 +33,7 @@
 #define EVENTS_MAX     256
 
 static const char *const mode_names[MODE_COUNT] = {
-    "up-cl", "up-chunked", "up-go", "down", "mixed", "ping", "handshake", "idle", "logs", "echo",
+    "up-cl", "up-chunked", "up-go", "down", "mixed", "ping", "inspect", "handshake", "idle", "logs", "echo",
 };
 
 const char *mode_name(enum mode mode)
@@ -44,6 +44,11 @@ const char *mode_name(enum mode mode)
 bool mode_is_upload(enum mode mode)
 {
 	return mode == MODE_UP_LENGTH || mode == MODE_UP_CHUNKED || mode == MODE_UP_GO;
+}
+
+bool mode_is_chunked(enum mode mode)
+{
+	return mode == MODE_LOGS || mode == MODE_INSPECT;
 }
 
 uint64_t now_ns(void)

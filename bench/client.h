@@ -24,6 +24,7 @@ enum mode {
 	MODE_DOWN,	 /* GET /images/get */
 	MODE_MIXED,	 /* up-cl, down, up-chunked and down by turns, one transfer a connection */
 	MODE_PING,	 /* GET /_ping, keep-alive */
+	MODE_INSPECT,	 /* GET /containers/x/json, keep-alive; the answer is chunked */
 	MODE_HANDSHAKE,	 /* a new connection for each GET /_ping */
 	MODE_IDLE,	 /* GET /containers/x/logs, held open */
 	MODE_LOGS,	 /* the same, with lines that say when they were written */
@@ -46,7 +47,8 @@ struct load_options {
 	bool wait; /* say "ready" and wait for a line on stdin between set-up and load */
 };
 
-#define HEAD_CAP ((size_t)4096)
+#define HEAD_CAP      ((size_t)4096)
+#define INSPECT_BYTES ((uint64_t)6144) /* a container's inspect, as large as dockerd's own */
 
 enum client_state { CLIENT_CLOSED, CLIENT_HANDSHAKE, CLIENT_READY, CLIENT_SENDING, CLIENT_ANSWER };
 enum framing { FRAMING_SIZE, FRAMING_DATA, FRAMING_DATA_END, FRAMING_LAST };
@@ -68,15 +70,16 @@ struct client {
 	unsigned chunk_part;   /* of a chunked body: the next of a chunk's writes */
 	bool last_sent;	       /* the chunk of size 0 has been written */
 	bool head_done, close_after;
-	bool begun;	      /* modes of one request a connection: it has had it */
-	bool tunnelled;	      /* mode echo: the 101 has come */
-	size_t answer_len;    /* bytes in `answer`: the head, and what fits of the body; or a log's line */
-	uint64_t answer_left; /* of the body, or of a log's chunk */
-	enum framing framing; /* of a log */
-	unsigned lines;	      /* that came */
-	uint64_t started_ns;  /* the request, or the connection in mode handshake */
-	uint64_t due_ns;      /* with an interval: when the first of the owed requests should have gone */
-	unsigned owed;	      /* with an interval: requests whose time has come */
+	bool begun;		/* modes of one request a connection: it has had it */
+	bool tunnelled;		/* mode echo: the 101 has come */
+	size_t answer_len;	/* bytes in `answer`: the head, and what fits of the body; or a log's line */
+	uint64_t answer_left;	/* of the body, or of its chunk */
+	enum framing framing;	/* of a chunked answer */
+	uint64_t chunked_bytes; /* of its chunks, up to now */
+	unsigned lines;		/* that came */
+	uint64_t started_ns;	/* the request, or the connection in mode handshake */
+	uint64_t due_ns;	/* with an interval: when the first of the owed requests should have gone */
+	unsigned owed;		/* with an interval: requests whose time has come */
 	char answer[HEAD_CAP + 1];
 };
 
@@ -108,6 +111,8 @@ struct load_thread {
 uint64_t now_ns(void);
 const char *mode_name(enum mode mode);
 bool mode_is_upload(enum mode mode);
+/* Whether its answers are chunked, and read as such. */
+bool mode_is_chunked(enum mode mode);
 
 /* ---- client.c ---- */
 

@@ -9,8 +9,10 @@
  *     POST /images/load             takes the body in, answers {"bytes":N} with what it counted
  *     GET  /images/get?bytes=N      N bytes, Content-Length
  *     GET  /containers/x/logs?lines=N&interval_ms=I&phase_ms=P
- *                                   a chunked answer of N lines, one each I; without `lines` its head, then
- * silence POST /containers/x/attach     101 when Upgrade was asked for, then echo; /exec/x/start is the same
+ *                                   a chunked answer of N lines, one each I; without `lines` silence
+ *                                   behind its head
+ *     GET  /containers/x/json?bytes=N   a chunked answer of one chunk
+ *     POST /containers/x/attach     101 when Upgrade was asked for, then echo; /exec/x/start is the same
  *     anything else                 a small answer, as to /_ping
  *
  * One thread, level-triggered epoll, one slot a descriptor in a table that is allocated once. It trusts its

@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 #define HEAD_CAP ((size_t)8192)
-#define OUT_CAP	 ((size_t)4096) /* an answer's head, or lines of a log that wait */
+#define OUT_CAP	 ((size_t)8192) /* an answer's head, a small answer, or lines of a log that wait */
 
 enum state {
 	STATE_HANDSHAKE,

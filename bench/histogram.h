@@ -19,7 +19,7 @@ struct histogram {
 
 void histogram_add(struct histogram *histogram, uint64_t ns);
 void histogram_merge(struct histogram *into, const struct histogram *from);
-/* The value that `fraction` of all lie at or below, to the resolution; 0 of an empty one. */
+/* The lower end of the step that the value at `fraction` of all lies in; 0 of an empty one. */
 uint64_t histogram_quantile(const struct histogram *histogram, double fraction);
 
 #endif

@@ -52,6 +52,7 @@ static const char usage[] =
     "  up-go                the same, each record sent by itself\n"
     "  down                 GET /images/get\n"
     "  ping                 GET /_ping on kept connections, one after the other\n"
+    "  inspect              the same with GET /containers/x/json, chunked\n"
     "  handshake            a new connection for each GET /_ping\n"
     "  idle                 GET /containers/x/logs, held until stdin ends\n"
     "  logs                 the same, with lines; latencies are those of lines\n"

@@ -92,6 +92,9 @@ static void target_write(const struct client *c, char *target, size_t cap)
 		snprintf(target, cap, "POST /v1.41/images/load?quiet=1");
 	else if (c->kind == MODE_DOWN)
 		snprintf(target, cap, "GET /images/get?bytes=%llu", (unsigned long long)options->bytes);
+	else if (c->kind == MODE_INSPECT)
+		snprintf(target, cap, "GET /v1.41/containers/x/json?bytes=%llu",
+			 (unsigned long long)INSPECT_BYTES);
 	else if (c->kind == MODE_IDLE)
 		snprintf(target, cap, "GET /containers/x/logs?follow=1&stdout=1");
 	else if (c->kind == MODE_LOGS)
@@ -165,6 +168,7 @@ bool request_start(struct client *c)
 	c->head_done = c->close_after = false;
 	c->lines = 0;
 	c->framing = FRAMING_SIZE;
+	c->chunked_bytes = 0;
 	/* With an interval from when it was due: what a slow answer delays counts as late (no coordinated
 	 * omission). */
 	if (interval_ns > 0) {

@@ -62,6 +62,34 @@ def changes(old, new):
                         yield table, workload, proxy, metric, ours, theirs, None, True
 
 
+def targets(old, new):
+    """(table, verdict before, verdict after, whether their ratios lie apart) of all in both. A ratio has the machine's
+    speed on both sides, so it can be compared where seconds cannot."""
+    for table in old["tables"]:
+        after = {(verdict["workload"], verdict["metric"]): verdict
+                 for verdict in new["tables"].get(table, {}).get("verdicts", [])}
+        for verdict in old["tables"][table].get("verdicts", []):
+            other = after.get((verdict["workload"], verdict["metric"]))
+            if not other or verdict["kind"] != "ratio" or verdict["value"] is None or other["value"] is None:
+                continue
+            (low, high), (other_low, other_high) = verdict["between"], other["between"]
+            yield table, verdict, other, low > other_high or other_low > high
+
+
+def print_targets(old, new):
+    found = list(targets(old, new))
+    if not found:
+        return
+    print(f"\n{'ratio to the best peer':40}{'before':>17}{'after':>17}")
+    for table, before, after, apart in found:
+        place = f"{table} {before['workload']} {before['name']}: {before['label']}"
+        cells = "".join("{:8.2f} {:.2f}-{:.2f}".format(verdict["value"], *verdict["between"]).rjust(18)
+                        for verdict in (before, after))
+        print(f"{place[:39]:39}{cells}{'  *' if apart else ''}".rstrip())
+    count = sum(apart for *_, apart in found)
+    print(f"{len(found) - count} of {len(found)} ratios lie where they lay" + (", others (*) apart" if count else ""))
+
+
 def main(old_path, new_path):
     old, new = load(old_path), load(new_path)
     print(f"{old_path} -> {new_path}")
@@ -89,3 +117,4 @@ def main(old_path, new_path):
           f"of headgate's with a target {len(worse)} for the worse")
     for line in worse:
         print(f"  worse: {line}")
+    print_targets(old, new)

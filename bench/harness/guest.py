@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """bench/guest's figures in the shape of a table: kernel TLS against headgate's own TLS in userspace, in counted
-instructions, on a guest kernel that has it."""
+instructions and KB of memory, on a guest kernel that has it."""
 
 import json
 import os
@@ -30,8 +30,13 @@ class Get(Counted):
     number, name, mode, what = 3, "get", "down", "images/get"
 
 
+class Idle(Counted):
+    number, name, mode, what = 8, "idle", "idle", "400 idle TLS streams, beside 100 others"
+    metrics = (Metric("user_kb", "user KB/stream", absolute=2, main=True), Metric("kernel_kb", "kernel KB/stream (*)"))
+
+
 def run(runs):
-    """bench/guest: {"kernel": ..., "figures": {cpu: {config: {mode: [s/GB]}}}}"""
+    """bench/guest: {"kernel": ..., "figures": {cpu: {config: {mode: [s/GB]}}}, "idle": {cpu: {config: [KB, KB]}}}"""
     path = os.path.join(WORK, "guest.json")
     command = [os.path.join(BENCH, "guest"), "--runs", str(runs), "--json", path]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -47,15 +52,21 @@ def run(runs):
         return json.load(file)
 
 
+def rounds_of(workload, modes, idle):
+    if isinstance(workload, Idle):
+        return [dict(zip(("user_kb", "kernel_kb"), idle))]
+    return [{"cpu_s_per_gb": value} for value in modes.get(workload.mode, [])]
+
+
 def tables(result):
     """(name, table, workloads) for each CPU model, printed as the others are."""
     for cpu, configs in result["figures"].items():
         table = {"openssl": "OpenSSL of the static build", "skipped": {}, "failed": {}, "workloads": {}, "verdicts": [],
                  "versions": {name: f"headgate in Linux {result['kernel']}" for name in configs}}
-        kinds = [kind(None, None) for kind in (LoadLength, LoadChunked, Get)]
+        kinds = [kind(None, None) for kind in (LoadLength, LoadChunked, Get, Idle)]
         print(f"\n==== guest, -cpu {cpu}: Linux {result['kernel']} in qemu, counted instructions ====")
         for workload in kinds:
-            records = {name: {"rounds": [{"cpu_s_per_gb": value} for value in modes.get(workload.mode, [])]}
+            records = {name: {"rounds": rounds_of(workload, modes, result["idle"][cpu][name])}
                        for name, modes in configs.items()}
             table["workloads"][str(workload.number)] = records
             table["verdicts"] += report.judge(workload, records, [YARDSTICK], OURS)

@@ -81,10 +81,11 @@ def machine_busy_s():
 
 
 def kernel_memory_kb():
-    """What sockets and their buffers take: the slabs, and the pages that TCP counts."""
-    slab = int(re.search(r"^Slab:\s+(\d+) kB", read("/proc/meminfo"), re.M).group(1))
+    """What sockets, their buffers and whoever serves them take: slabs, stacks, page tables, and the pages that TCP
+    counts."""
+    found = re.findall(r"^(?:Slab|KernelStack|PageTables):\s+(\d+) kB", read("/proc/meminfo"), re.M)
     pages = int(re.search(r"^TCP: .* mem (\d+)", read("/proc/net/sockstat"), re.M).group(1))
-    return slab + pages * os.sysconf("SC_PAGESIZE") // 1024
+    return sum(int(text) for text in found) + pages * os.sysconf("SC_PAGESIZE") // 1024
 
 
 def has_kernel_tls():

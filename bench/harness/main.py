@@ -23,7 +23,7 @@ BASELINE = os.path.join(host.BENCH, "baseline.json")
 QUICK_WORKLOADS = "1 2 3 4 5 6 7 8 10"
 QUICK_PEERS = "nginx-64k haproxy-64k"
 # What OpenSSL's version bears on; the others would only take time twice.
-TREE_WORKLOADS = (1, 2, 3, 5, 7)
+TREE_WORKLOADS = (1, 2, 3, 5, 7, 8)
 
 
 def options_read(arguments):
@@ -150,7 +150,7 @@ def run_table(name, options, proxies, openssl, run, cores):
     chosen = [kind(options.sizes, cores[1]) for kind in options.chosen
               if name == "host" or kind.number in TREE_WORKLOADS or options.workloads]
     engine = measure.Engine(cores[1])
-    table = {"openssl": openssl, "skipped": skipped, "workloads": {}, "verdicts": []}
+    table = {"openssl": openssl, "skipped": skipped, "workloads": {}, "verdicts": [], "seconds": {}}
     run["tables"][name] = table
     table["facts"], started = dict(run["facts"]), time.monotonic()
     try:
@@ -165,8 +165,9 @@ def run_table(name, options, proxies, openssl, run, cores):
         print(f"\n==== {name}: {'packages of this host' if name == 'host' else 'Debian trixie'} ====")
         report.intro(run["facts"], table, cores[0])
 
-        def done(workload, records):
+        def done(workload, records, seconds):
             table["workloads"][str(workload.number)] = records
+            table["seconds"][str(workload.number)] = round(seconds)
             table["verdicts"] += report.judge(workload, records, peer_names, gates=gates)
             report.workload_table(workload, records, peer_names, notes)
             sys.stdout.flush()

@@ -13,7 +13,7 @@ import time
 from . import loads, process
 from .dockerd import Docker
 from .host import GB, RELEASE, Failed, say, tool
-from .proxies import ENGINE, Direct
+from .proxies import ENGINE
 
 
 class Progress:
@@ -123,8 +123,7 @@ def measure_workload(workload, proxies, progress):
 def measure_docker(workload, proxies, progress):
     """The same, in front of a real engine: every proxy is started anew for it, and again for the stand-in after it."""
     docker = Docker(workload.sizes.image_bytes, workload.core)
-    direct = [proxy for proxy in proxies if isinstance(proxy, Direct)]
-    others = [proxy for proxy in proxies if not isinstance(proxy, Direct)]
+    others = [proxy for proxy in proxies if proxy.has_engine]
     records = {proxy.name: {"rounds": []} for proxy in proxies}
     try:
         docker.start()
@@ -132,11 +131,7 @@ def measure_docker(workload, proxies, progress):
         for proxy in others:
             proxy.stop()
             proxy.engine = docker.socket
-        for proxy in direct:
-            records[proxy.name]["rounds"] = [
-                {f"{what}_s": docker.transfer(what, None)[0] for what in ("load", "save")}
-                for _ in range(workload.rounds())]
-        records.update(measure_workload(workload, others, progress))
+        records = measure_workload(workload, proxies, progress)
     except (Failed, OSError, subprocess.TimeoutExpired) as failure:
         say(f"docker: {failure}")
         for record in records.values():
@@ -179,13 +174,14 @@ def system_calls(workload, proxy, core):
 
 
 def run(workloads, proxies, engine, core, on_done, trace=True):
-    """Measures everything; on_done(workload, records) after each workload."""
+    """Measures everything; on_done(workload, records, seconds) after each workload."""
     progress = Progress()
     for workload in workloads:
         measure = measure_docker if workload.real_engine else measure_workload
         engine.prepare(workload.prompt_engine)
         for proxy in proxies:
             proxy.hurry(workload.prompt_engine)
+        started = time.monotonic()
         records = measure(workload, proxies, progress)
         engine.prepare(False)
         for proxy in proxies:
@@ -197,4 +193,4 @@ def run(workloads, proxies, engine, core, on_done, trace=True):
                 except (Failed, OSError, ValueError) as failure:
                     records[proxy.name]["system_calls_failed"] = str(failure)
                     proxy.restart()
-        on_done(workload, records)
+        on_done(workload, records, time.monotonic() - started)

@@ -28,6 +28,7 @@ class Proxy:
 
     is_peer = False
     checks_token = True
+    has_engine = True  # behind it
     keeps_threads = True  # a thread a connection takes its count of context switches along
     program = None  # what has to be installed; None: it is ours
     package = None  # the Debian package that brings it
@@ -157,6 +158,7 @@ class Direct(Proxy):
     """No proxy: TLS ends in the stand-in engine, which runs where the proxies do. The ceiling."""
 
     checks_token = False
+    has_engine = False
 
     def command(self):
         return [os.path.join(self.tools, "engine"), "--tls", str(self.port), "--cert", f"{WORK}/cert.pem", "--key",

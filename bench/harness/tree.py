@@ -12,8 +12,6 @@ STATIC = os.path.join(TOP, "build/guest/bin")
 class Tree:
     """bench/tree unpacks it; programs run in it by chroot, with our work directory at its own path."""
 
-    name = "trixie"
-
     def __init__(self):
         self.root = os.path.join(WORK, "trixie")
 

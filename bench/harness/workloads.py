@@ -73,6 +73,7 @@ BULK_EXTRA = (
     Metric("iowq_s_per_gb", "io-wq s/GB"),
     Metric("switches_per_gb", "switches/GB"),
     Metric("machine_s_per_gb", "machine s/GB"),
+    Metric("peak_mb", "peak RSS MB"),
 )
 
 
@@ -108,7 +109,9 @@ class Bulk(Workload):
         loads.measure(proxy, self.core, self.mode, "--bytes", 32 << 20)
 
     def measure(self, proxy):
-        return per_gb(loads.measure(proxy, self.core, self.mode, "--bytes", self.sizes.bytes))
+        process.forget_peak(proxy.pids())
+        figures = per_gb(loads.measure(proxy, self.core, self.mode, "--bytes", self.sizes.bytes))
+        return {**figures, "peak_mb": process.memory_kb(proxy.pids(), "VmHWM") / 1024}
 
 
 class LoadLength(Bulk):
@@ -150,10 +153,12 @@ class Mixed(Workload):
 
 class Ping(Workload):
     number, name = 5, "ping"
-    what = "_ping with token, 32 kept connections"
+    what = "_ping and inspect with token, 32 kept connections"
     metrics = (
         Metric("cpu_us", "CPU us/request", target=0.9, main=True),
         Metric("p99_us", "p99 us", target=1.0),
+        Metric("inspect_cpu_us", "inspect: CPU us", target=0.9),
+        Metric("inspect_p99_us", "inspect: p99 us", target=1.0),
         Metric("p50_us", "p50 us"),
         Metric("p999_us", "p99.9 us"),
         Metric("requests_per_s", "requests/s", better="high"),
@@ -162,12 +167,15 @@ class Ping(Workload):
     arguments = ("--connections", 32)
 
     def warm_up(self, proxy):
-        loads.measure(proxy, self.core, "ping", "--requests", 1000, *self.arguments)
+        for mode in ("ping", "inspect"):
+            loads.measure(proxy, self.core, mode, "--requests", 1000, *self.arguments)
 
     def measure(self, proxy):
-        result = loads.measure(proxy, self.core, "ping", "--requests", self.sizes.pings, *self.arguments)
+        result, inspects = (loads.measure(proxy, self.core, mode, "--requests", count, *self.arguments)
+                            for mode, count in (("ping", self.sizes.pings), ("inspect", self.sizes.pings // 2)))
         return {"cpu_us": result["cpu_s"] / result["requests"] * 1e6, "requests_per_s": result["requests_per_s"],
-                "switches_per_request": each(result["switches"], result["requests"]), **latencies(result)}
+                "switches_per_request": each(result["switches"], result["requests"]), **latencies(result),
+                "inspect_cpu_us": inspects["cpu_s"] / inspects["requests"] * 1e6, "inspect_p99_us": inspects["p99_us"]}
 
 
 class PingUnderBulk(Workload):
@@ -400,7 +408,7 @@ class Docker(Workload):
     def measure(self, proxy):
         figures = {}
         for what in ("load", "save"):
-            seconds, cpu_s, size = self.docker.transfer(what, proxy)
+            seconds, cpu_s, size = self.docker.transfer(what, proxy if proxy.has_engine else None)
             figures[f"{what}_s"] = seconds
             if cpu_s is not None:
                 figures[f"{what}_cpu_s_per_gb"] = cpu_s / (size / GB)

@@ -20,7 +20,7 @@ class Programs(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.directory = tempfile.TemporaryDirectory()
-        cls.children = []
+        cls.addClassCleanup(cls.directory.cleanup)
         path = cls.directory.name
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-days", "2", "-subj", "/CN=localhost", "-keyout", f"{path}/key", "-out", f"{path}/cert"],
@@ -43,17 +43,15 @@ class Programs(unittest.TestCase):
     @classmethod
     def spawn(cls, program, *arguments, **more):
         child = subprocess.Popen([os.path.join(RELEASE, program), *arguments], stderr=subprocess.DEVNULL, **more)
-        cls.children.append(child)
+        cls.addClassCleanup(cls.end, child)
         return child
 
-    @classmethod
-    def tearDownClass(cls):
-        for child in cls.children:
-            child.terminate()
-            child.wait()
-            if child.stdout:
-                child.stdout.close()
-        cls.directory.cleanup()
+    @staticmethod
+    def end(child):
+        child.terminate()
+        child.wait()
+        if child.stdout:
+            child.stdout.close()
 
     def run_load(self, port, *arguments, token=TOKEN, stdin=""):
         done = subprocess.run([os.path.join(RELEASE, "bench/load"), *arguments, "--port", str(port), "--token", token],
@@ -79,7 +77,7 @@ class Programs(unittest.TestCase):
             self.assertTrue(all(0 < seconds <= lines[0]["seconds"] for seconds in lines[0]["transfer_s"]))
 
     def test_requests(self):
-        for mode in ("ping", "handshake"):
+        for mode in ("ping", "inspect", "handshake"):
             for lines in self.both(mode, "--requests", "50", "--connections", "5", "--sources", "3"):
                 self.assertEqual(lines[0]["requests"], 50)
                 self.assertTrue(0 < lines[0]["p50_us"] <= lines[0]["p99_us"] <= lines[0]["max_us"])
@@ -105,6 +103,15 @@ class Programs(unittest.TestCase):
         code, lines = self.run_load(self.gate_port, "ping", token="wrong")
         self.assertEqual(code, 1)
         self.assertIn("401", lines[0]["error"])
+
+    def test_an_answer_that_is_not_chunked_is_an_error(self):
+        code, lines = self.run_load(self.gate_port, "inspect", "--target", "/_ping")
+        self.assertEqual(code, 1)
+        self.assertIn("not chunked", lines[0]["error"])
+
+    def test_an_answer_of_another_size_is_an_error(self):
+        code, lines = self.run_load(self.gate_port, "inspect", "--target", "/containers/x/json?bytes=6143")
+        self.assertEqual((code, lines[0]["errors"]), (1, 1))
 
     def test_a_log_that_is_cut_is_an_error(self):
         child = subprocess.Popen([os.path.join(RELEASE, "bench/engine"), "--tls", str(free_port()), "--cert",

@@ -128,6 +128,29 @@ class Compare(unittest.TestCase):
         self.assertIn("unlike: cpu: c -> d", self.compare(self.run_of(1), self.run_of(1, cpu="d")))
 
 
+class Ratios(unittest.TestCase):
+    def run_of(self, *ours):
+        records = {"headgate": record(*ours), "a": record(*(1.0,) * len(ours))}
+        verdicts = report.judge(workloads.LoadLength(workloads.QUICK, None), records, ("a",))
+        return {"tables": {"host": {"verdicts": verdicts}}}
+
+    def printed(self, old, new):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            compare.print_targets(old, new)
+        self.assertLessEqual(max(len(line) for line in out.getvalue().splitlines()), 80)
+        return out.getvalue()
+
+    def test_the_same_within_the_rounds(self):
+        self.assertIn("1 of 1 ratios lie where they lay\n",
+                      self.printed(self.run_of(0.7, 0.8, 0.9), self.run_of(0.85, 0.95, 1.0)))
+
+    def test_apart(self):
+        text = self.printed(self.run_of(0.7, 0.8, 0.9), self.run_of(0.95, 0.95, 1.0))
+        self.assertIn("0 of 1 ratios lie where they lay, others (*) apart", text)
+        self.assertIn("0.80 0.70-0.90", text)
+
+
 class Choice(unittest.TestCase):
     def test_by_number_and_name_once(self):
         self.assertEqual([kind.number for kind in workloads.choose("1,ping 5")], [1, 5])

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""Rounds with proxies that fail, die or do not come to rest, and what of a run becomes the baseline."""
+
+import json
+import os
+import tempfile
+import unittest
+from unittest import mock
+
+from harness import main, measure, process, proxies
+from harness.host import Failed
+
+
+class Proxy:
+    """Counts how often it was started."""
+
+    def __init__(self, name="p"):
+        self.name, self.warm_for, self.starts, self.up, self.calm = name, None, 0, False, True
+
+    def lives(self):
+        return self.up
+
+    def start(self):
+        self.starts, self.up, self.warm_for = self.starts + 1, True, None
+
+    def stop(self):
+        self.up = False
+
+    def calm_down(self):
+        return self.calm
+
+
+class Workload:
+    number, name = 1, "w"
+
+    def __init__(self, *results):
+        self.results, self.warmed = list(results), []
+
+    def rounds(self):
+        return 3
+
+    def warm_up(self, proxy):
+        self.warmed.append(proxy.name)
+
+    def measure(self, _proxy):
+        result = self.results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return {"figure": result}
+
+
+class Rounds(unittest.TestCase):
+    def measure(self, workload, *proxies_):
+        with mock.patch.object(measure, "Progress"):
+            return measure.measure_workload(workload, proxies_, measure.Progress())
+
+    def test_each_round_of_each_proxy(self):
+        workload = Workload(1, 2, 3, 4, 5, 6)
+        records = self.measure(workload, Proxy("a"), Proxy("b"))
+        self.assertEqual(sorted(figures["figure"] for record in records.values() for figures in record["rounds"]),
+                         [1, 2, 3, 4, 5, 6])
+        self.assertEqual(sorted(workload.warmed), ["a", "b"])
+
+    def test_a_second_try_is_said(self):
+        proxy = Proxy()
+        record = self.measure(Workload(1, Failed("refused"), 2, 3), proxy)["p"]
+        self.assertEqual((record["retried"], "failed" in record, len(record["rounds"])), ("refused", False, 3))
+        self.assertEqual(proxy.starts, 2)
+
+    def test_a_second_failure_ends_it(self):
+        record = self.measure(Workload(1, Failed("refused"), Failed("refused again")), Proxy())["p"]
+        self.assertEqual((record["failed"], len(record["rounds"])), ("refused again", 1))
+
+    def test_who_goes_on_working_is_started_again_and_warmed(self):
+        proxy, workload = Proxy(), Workload(1, 2, 3)
+        proxy.calm = False
+        record = self.measure(workload, proxy)["p"]
+        self.assertIn("restarted", record)
+        self.assertEqual((proxy.starts, workload.warmed), (3, ["p"] * 3))
+
+
+class Calm(unittest.TestCase):
+    def calm_down(self, *cpu_s):
+        proxy = proxies.Proxy("p", None)
+        samples = iter(cpu_s)
+        with mock.patch.object(proxy, "pids", return_value=[1]), mock.patch.object(proxies.time, "sleep"), \
+                mock.patch.object(process, "sample", side_effect=lambda _: mock.Mock(cpu_s=next(samples))):
+            return proxy.calm_down()
+
+    def test_at_rest(self):
+        self.assertTrue(self.calm_down(1.0, 1.001))
+
+    def test_after_a_while(self):
+        self.assertTrue(self.calm_down(1.0, 1.02, 1.02, 1.04, 1.04, 1.04))
+
+    def test_never(self):
+        self.assertFalse(self.calm_down(*(0.02 * i for i in range(200))))
+
+
+class Baseline(unittest.TestCase):
+    def add(self, before, run):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "baseline.json")
+            if before:
+                with open(path, "w", encoding="ascii") as file:
+                    json.dump(before, file)
+            with mock.patch.object(main, "BASELINE", path):
+                main.baseline_add(run)
+            with open(path, encoding="ascii") as file:
+                return json.load(file)
+
+    @staticmethod
+    def run_of(kernel="k", **tables):
+        return {"format": 1, "facts": {"cpu": "c", "processors": 2, "kernel": kernel}, "tables": tables}
+
+    def test_the_first(self):
+        self.assertEqual(self.add(None, self.run_of(host=1))["tables"], {"host": 1})
+
+    def test_what_was_not_measured_stays(self):
+        self.assertEqual(self.add(self.run_of(host=1, trixie=2), self.run_of(host=3))["tables"],
+                         {"host": 3, "trixie": 2})
+
+    def test_not_of_another_machine(self):
+        self.assertEqual(self.add(self.run_of(host=1, trixie=2), self.run_of(kernel="l", host=3))["tables"],
+                         {"host": 3})
