@@ -199,9 +199,12 @@ bench-reload: $B/headgate $B/bench/engine $B/bench/load
 # bench/run. bench-compare says what moved between bench/baseline.json and the last run; COMPARE="OLD NEW" two other files.
 BENCH_PROGRAMS := $B/headgate $B/bench/engine $B/bench/load $B/bench/abuse
 .PHONY: bench bench-quick bench-compare
-bench: $(BENCH_PROGRAMS)
+.PHONY: bench-python
+bench-python:
+	@command -v python3 >/dev/null || { echo "make: the benchmarks need python3: apt-get install python3" >&2; exit 1; }
+bench: bench-python $(BENCH_PROGRAMS)
 	$(Q)bench/run --workloads '$(WORKLOAD)' --peers '$(PEERS)' $(BENCH)
-bench-quick: $(BENCH_PROGRAMS)
+bench-quick: bench-python $(BENCH_PROGRAMS)
 	$(Q)bench/run --quick --workloads '$(WORKLOAD)' --peers '$(PEERS)' $(BENCH)
 bench-compare:
 	$(Q)bench/run compare $(COMPARE)

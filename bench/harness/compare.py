@@ -2,6 +2,7 @@
 """Two runs beside each other: what moved beyond the noise."""
 
 import json
+import os
 
 from . import stats
 from .host import die
@@ -9,12 +10,16 @@ from .report import digits, values
 from .workloads import ALL
 
 
+MACHINE = ("cpu", "processors", "kernel")
+
+
 def load(path):
     try:
         with open(path, encoding="utf-8") as file:
             run = json.load(file)
     except OSError as error:
-        die(f"{path}: {error.strerror}", 2)
+        hint = "; `make bench` writes it" if os.path.basename(path) in ("last.json", "baseline.json") else ""
+        die(f"{path}: {error.strerror}{hint}", 2)
     except ValueError:
         die(f"{path}: no JSON", 2)
     if run.get("format") != 1:
@@ -62,6 +67,11 @@ def changes(old, new):
                         yield table, workload, proxy, metric, ours, theirs, None, True
 
 
+def between(verdict):
+    """One round lies where it lies."""
+    return verdict.get("between", (verdict["value"],) * 2)
+
+
 def targets(old, new):
     """(table, verdict before, verdict after, whether their ratios lie apart) of all in both. A ratio has the machine's
     speed on both sides, so it can be compared where seconds cannot."""
@@ -72,22 +82,23 @@ def targets(old, new):
             other = after.get((verdict["workload"], verdict["metric"]))
             if not other or verdict["kind"] != "ratio" or verdict["value"] is None or other["value"] is None:
                 continue
-            (low, high), (other_low, other_high) = verdict["between"], other["between"]
+            (low, high), (other_low, other_high) = between(verdict), between(other)
             yield table, verdict, other, low > other_high or other_low > high
 
 
 def print_targets(old, new):
     found = list(targets(old, new))
     if not found:
-        return
+        return False
     print(f"\n{'ratio to the best peer':40}{'before':>17}{'after':>17}")
     for table, before, after, apart in found:
         place = f"{table} {before['workload']} {before['name']}: {before['label']}"
-        cells = "".join("{:8.2f} {:.2f}-{:.2f}".format(verdict["value"], *verdict["between"]).rjust(18)
+        cells = "".join("{:8.2f} {:.2f}-{:.2f}".format(verdict["value"], *between(verdict)).rjust(18)
                         for verdict in (before, after))
         print(f"{place[:39]:39}{cells}{'  *' if apart else ''}".rstrip())
     count = sum(apart for *_, apart in found)
     print(f"{len(found) - count} of {len(found)} ratios lie where they lay" + (", others (*) apart" if count else ""))
+    return True
 
 
 def main(old_path, new_path):
@@ -95,6 +106,11 @@ def main(old_path, new_path):
     print(f"{old_path} -> {new_path}")
     for line in differences(old, new):
         print(f"  unlike: {line}")
+    if any(old["facts"].get(key) != new["facts"].get(key) for key in MACHINE):
+        print("  so seconds are not compared, only ratios")
+        if not print_targets(old, new):
+            die("the two runs have no ratio in common", 2)
+        return
     looked_at = moved = 0
     worse = []
     for table, workload, proxy, metric, before, after, change, is_moved in changes(old, new):

@@ -47,12 +47,15 @@ def options_read(arguments):
     if options.baseline and (options.quick or options.workloads or options.peers):
         parser.error("--baseline is of whole tables: not with --quick, --workloads or --peers")
     options.sizes = workloads.QUICK if options.quick else workloads.FULL
-    if options.rounds:
+    if options.rounds is not None:
         if options.rounds < 1:
             parser.error("--rounds: at least 1")
         options.sizes = dataclasses.replace(options.sizes, rounds=options.rounds,
                                             few_rounds=min(options.rounds, options.sizes.few_rounds))
     try:
+        # Before everything is measured, and not after it.
+        if not os.access(os.path.dirname(os.path.abspath(options.json)), os.W_OK) and options.json != LAST:
+            parser.error(f"--json: {options.json} cannot be written")
         chosen = options.workloads or (QUICK_WORKLOADS if options.quick else "")
         options.chosen = workloads.choose(chosen) if chosen else list(workloads.ALL)
     except ValueError as error:
@@ -89,18 +92,22 @@ def chosen_peers(options, core):
     return [peer for peer in known if not words or peer.name in words or peer.program in words]
 
 
-def install_missing(options, wanted):
-    packages = sorted({peer.package for peer in wanted if peer.package and peer.missing()})
-    packages += [] if host.tool("gnuplot") else ["gnuplot-nox"]
-    packages += [] if host.tool("strace") else ["strace"]
+def install_missing(options, packages):
     if packages and not options.no_install and os.geteuid() == 0 and shutil.which("apt-get"):
         say(f"installing {' '.join(packages)}")
         install(packages)
 
 
+def install_tools(options):
+    tools = {"gnuplot": "gnuplot-nox", "strace": "strace", "openssl": "openssl"}
+    install_missing(options, [package for name, package in tools.items() if not host.tool(name)])
+    if not host.tool("openssl"):
+        die("the openssl program is not installed: it makes the certificate; apt-get install openssl", 2)
+
+
 def host_proxies(options, core):
     wanted = chosen_peers(options, core)
-    install_missing(options, wanted)
+    install_missing(options, sorted({peer.package for peer in wanted if peer.package and peer.missing()}))
     ours = [Headgate("headgate", core), Headgate("headgate-epoll", core, "--event", "epoll")]
     if host.has_kernel_tls():
         ours.append(Headgate("headgate-user", core, "--ktls", "off"))
@@ -164,6 +171,7 @@ def run_table(name, options, proxies, openssl, run, cores):
         notes = {proxy.name: "" if proxy.checks_token else " (t)" for proxy in working}
         print(f"\n==== {name}: {'packages of this host' if name == 'host' else 'Debian trixie'} ====")
         report.intro(run["facts"], table, cores[0])
+        sys.stdout.flush()
 
         def done(workload, records, seconds):
             table["workloads"][str(workload.number)] = records
@@ -220,10 +228,9 @@ def rounded(value):
 
 def baseline_add(run):
     """As the baseline; a table that this run did not measure stays, if it is of this machine. Each has its own facts."""
-    alike = ("cpu", "processors", "kernel")
     if os.path.exists(BASELINE):
         before = compare.load(BASELINE)
-        if all(before["facts"].get(key) == run["facts"].get(key) for key in alike):
+        if all(before["facts"].get(key) == run["facts"].get(key) for key in compare.MACHINE):
             run = {**run, "tables": {**before["tables"], **run["tables"]}}
     save(run, BASELINE)
 
@@ -252,6 +259,7 @@ def bench(arguments):
     alone()
     started = time.monotonic()
     cores = host.cores()
+    install_tools(options)
     make_certificate()
     make_openssl_defaults()
     facts = host.facts()
@@ -263,16 +271,19 @@ def bench(arguments):
             tree, proxies = tree_proxies(options, cores[0])
             run_table("trixie", options, proxies, tree.openssl(), run, cores)
         except Failed as failure:
+            if not run["tables"]:
+                die(f"no table with trixie's OpenSSL: {failure}")
             say(f"no table with trixie's OpenSSL: {failure}")
             run["trixie_failed"] = str(failure)
     if options.table == "guest":
         guest_tables(options, run)
     run["facts"]["seconds"] = round(time.monotonic() - started)
     save(rounded(run), options.json)
-    print(f"\n{run['facts']['seconds']} s; all figures: {os.path.relpath(options.json, TOP)}")
+    print(f"\n{run['facts']['seconds']} s; all figures: {os.path.relpath(options.json, TOP)}; plots: "
+          f"{os.path.relpath(plot_directory(options), TOP)}")
     if options.baseline:
         baseline_add(rounded(run))
-        print(f"baseline: {os.path.relpath(BASELINE, TOP)}, plots: bench/plots")
+        print(f"baseline: {os.path.relpath(BASELINE, TOP)}")
 
 
 def main():
@@ -280,10 +291,15 @@ def main():
     signal.signal(signal.SIGTERM, on_term)
     try:
         if arguments[:1] == ["compare"]:
-            compare.main(*(arguments[1:] + [BASELINE, LAST][len(arguments) - 1:])[:2])
+            parser = argparse.ArgumentParser(prog="bench/run compare", description="What moved between two runs.")
+            parser.add_argument("old", nargs="?", default=BASELINE, help="default: bench/baseline.json")
+            parser.add_argument("new", nargs="?", default=LAST, help="default: the last run")
+            options = parser.parse_args(arguments[1:])
+            compare.main(options.old, options.new)
         else:
             bench(arguments)
     except KeyboardInterrupt:
+        say("interrupted; what was complete is in the file that --json names")
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)

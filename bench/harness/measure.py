@@ -19,15 +19,16 @@ from .proxies import ENGINE
 class Progress:
     """One line that is rewritten on a terminal, a line a round elsewhere."""
 
-    def __init__(self):
+    def __init__(self, workloads=1):
+        self.done, self.all = 0, workloads
         self.terminal = sys.stderr.isatty()
         self.started = time.monotonic()
 
     def at(self, workload, number, rounds, name):
-        text = f"{time.monotonic() - self.started:5.0f} s  {workload.number:2} {workload.name}: " \
+        text = f"{time.monotonic() - self.started:5.0f} s  {self.done + 1} of {self.all}, {workload.name}: " \
                f"round {number + 1} of {rounds}"
         if self.terminal:
-            print(f"\r\x1b[K{text}, {name}"[:90], end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{text}{', ' if name else ''}{name}"[:84], end="", file=sys.stderr, flush=True)
         elif name == "":
             print(text, file=sys.stderr, flush=True)
 
@@ -65,6 +66,8 @@ class Engine:
     def stop(self):
         process.stop(self.process)
         self.process.stdout.close()
+        if os.path.exists(ENGINE):
+            os.unlink(ENGINE)
 
 
 def start_all(proxies, core):
@@ -77,8 +80,8 @@ def start_all(proxies, core):
             working.append(proxy)
         except Failed as failure:
             proxy.stop()
-            failed[proxy.name] = str(failure)
-            say(f"{proxy.name}: {failure}")
+            failed[proxy.name] = f"{failure}{proxy.last_words()}"
+            say(f"{proxy.name}: {failed[proxy.name]}")
     return working, failed
 
 
@@ -175,7 +178,7 @@ def system_calls(workload, proxy, core):
 
 def run(workloads, proxies, engine, core, on_done, trace=True):
     """Measures everything; on_done(workload, records, seconds) after each workload."""
-    progress = Progress()
+    progress = Progress(len(workloads))
     for workload in workloads:
         measure = measure_docker if workload.real_engine else measure_workload
         engine.prepare(workload.prompt_engine)
@@ -193,4 +196,5 @@ def run(workloads, proxies, engine, core, on_done, trace=True):
                 except (Failed, OSError, ValueError) as failure:
                     records[proxy.name]["system_calls_failed"] = str(failure)
                     proxy.restart()
+        progress.done += 1
         on_done(workload, records, time.monotonic() - started)

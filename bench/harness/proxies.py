@@ -80,6 +80,16 @@ class Proxy:
         with open(log_path, encoding="utf-8", errors="replace") as log:
             raise Failed(f"did not start: {' '.join(log.read().split())[-300:]}")
 
+    def last_words(self):
+        """The end of its log, where a reason for a failure may be."""
+        try:
+            with open(os.path.join(self.dir, "log"), encoding="utf-8", errors="replace") as log:
+                lines = log.read().split("\n")
+        except OSError:
+            return ""
+        said = [line.strip() for line in lines if line.strip()]
+        return f"; its log: {said[-1][-160:]}" if said else ""
+
     def stop(self):
         if self.process:
             process.stop(self.process)

@@ -8,6 +8,13 @@ from . import stats
 NAME_WIDTH, WIDE, NARROW, LINE = 15, 13, 10, 80
 
 
+LEGEND = (
+    ("direct", "no proxy: the stand-in engine with TLS of its own, where the proxies run"),
+    ("headgate-epoll", "with --event epoll in place of io_uring"),
+    ("machine", "CPU of all processors; io-wq: of it, io_uring's own threads; switches: context switches"),
+)
+
+
 def values(record, key):
     return [figures[key] for figures in record["rounds"] if figures.get(key) is not None]
 
@@ -24,8 +31,10 @@ def cell(record, metric):
     found = values(record, metric.key)
     if not found:
         return "failed" if "failed" in record else "-"
-    text = digits(stats.median(found))
-    return text if len(found) == 1 or not metric.has_spread() else f"{text} ±{stats.spread(found) * 100:.0f}%"
+    text, spread = digits(stats.median(found)), stats.spread(found) * 100
+    if len(found) == 1 or not metric.has_spread():
+        return text
+    return f"{text} ±{spread:.0f}%" if spread < 99.5 else f"{text} ±>99%"
 
 
 def best_peer(records, peers, metric):
@@ -73,6 +82,11 @@ def judge(workload, records, peers, name="headgate", gates=()):
         if verdict["value"] is not None:
             far = verdict["value"] - verdict["target"]
             met = far <= 0 if metric.better == "low" else far >= 0
+            if metric.target is not None and len(found) == 1 and not metric.steady:
+                del verdict["between"]
+                verdict["verdict"] = "one round"
+                verdicts.append(verdict)
+                continue
             low, high = verdict.get("between", (verdict["value"], verdict["value"]))
             undecided = low <= verdict["target"] <= high and low < high
             verdict["verdict"] = "undecided" if undecided else "met" if met else f"missed by {digits(abs(far))}"
@@ -140,17 +154,24 @@ def workload_table(workload, records, peers, notes):
                                           subsequent_indent="  ")))
 
 
-def verdict_table(verdicts, title="headgate against its targets; a ratio is to the best peer of the same run"):
+def near(value, target):
+    """Two digits, or three where two would hide on which side of the target it is."""
+    text = f"{value:.2f}"
+    return text if (float(text) > target) == (value > target) and (float(text) < target) == (value < target) \
+        else f"{value:.3f}"
+
+
+def verdict_table(verdicts, title="headgate's targets: ratios to the best peer of the same run, or figures"):
     print(f"\n{title}")
-    print(f"{'workload':15}{'figure':18}{'target':>8}{'is':>6}{'between':>11} {'best peer':11} verdict")
+    print(f"{'workload':15}{'figure':18}{'target':>8}{'is':>6}{'between':>11} {'best peer':12}verdict")
     for verdict in verdicts:
         sign = "<=" if verdict["better"] == "low" else ">="
-        value = "-" if verdict["value"] is None else f"{verdict['value']:.2f}"
-        label = verdict["label"] + (", ratio" if verdict["kind"] == "ratio" else "")
+        value = "-" if verdict["value"] is None else near(verdict["value"], verdict["target"])
         place = f"{verdict['workload']} {verdict['name']}"
-        between = "{:.2f}-{:.2f}".format(*verdict["between"]) if "between" in verdict else ""
-        line = (f"{place:15}{label[:17]:18}{sign + ' ' + format(verdict['target'], 'g'):>8}{value:>6}{between:>11} "
-                f"{verdict['best_peer'] or '':11} {verdict['verdict'].partition(' by ')[0]}")
+        between = "-".join(near(bound, verdict["target"]) for bound in verdict.get("between", ()))
+        target = f"{sign} {verdict['target']:g}"
+        line = (f"{place:15}{verdict['label'][:17]:18}{target:>8}{value:>6}{between:>11} "
+                f"{verdict['best_peer'] or '':12}{verdict['verdict'].partition(' by ')[0]}")
         print(line.rstrip())
     for verdict in verdicts:
         if verdict.get("gate_value") is not None:
@@ -160,7 +181,9 @@ def verdict_table(verdicts, title="headgate against its targets; a ratio is to t
             print("\n".join(textwrap.wrap(text, LINE, subsequent_indent="  ")))
     met = sum(verdict["verdict"] == "met" for verdict in verdicts)
     undecided = sum(verdict["verdict"] == "undecided" for verdict in verdicts)
-    print(f"{met} of {len(verdicts)} targets met, {undecided} undecided: the target lies between the rounds")
+    once = sum(verdict["verdict"] == "one round" for verdict in verdicts)
+    print(f"{met} of {len(verdicts)} targets met, {undecided} undecided: the target lies between the rounds"
+          + (f"; {once} of one round only" if once else ""))
 
 
 def intro(facts, table, core):
@@ -170,7 +193,9 @@ def intro(facts, table, core):
     print("\n".join(textwrap.wrap("; ".join(dict.fromkeys(table["versions"].values())), 80)))
     print("one processor: nothing is pinned, all share it" if core is None else
           "proxy on a processor of its own, load generator and engine on another")
-    print("medians ± half the range between best and worst round")
+    print("medians ± half the range between best and worst round; a ratio is the median of\nthe rounds' ratios")
+    for name, meaning in LEGEND:
+        print("\n".join(textwrap.wrap(f"{name}: {meaning}", LINE, subsequent_indent="  ")))
     if any(not checks for checks in table["checks_token"].values()):
         names = [name for name, checks in table["checks_token"].items() if not checks]
         print("\n".join(textwrap.wrap(f"(t): checks no token: {', '.join(names)}", 80)))

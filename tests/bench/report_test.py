@@ -28,8 +28,20 @@ class Verdicts(unittest.TestCase):
         self.assertAlmostEqual(verdict["value"], 0.7)
 
     def test_missed_by_how_much(self):
-        verdict = self.judge({"headgate": record(0.8), "a": record(1.0)})
+        verdict = self.judge({"headgate": record(0.8, 0.8), "a": record(1.0, 1.0)})
         self.assertEqual(verdict["verdict"], "missed by 0.050")
+
+    def test_one_round_decides_nothing(self):
+        verdict = self.judge({"headgate": record(0.8), "a": record(1.0)})
+        self.assertEqual((verdict["verdict"], "between" in verdict), ("one round", False))
+
+    def test_but_of_what_hardly_varies(self):
+        records = {name: {"rounds": [{"user_kb": kb}]} for name, kb in (("headgate", 8.0), ("a", 10.0))}
+        self.assertEqual(report.judge(workloads.Idle(workloads.QUICK, None), records, ("a",))[0]["verdict"], "met")
+
+    def test_digits_show_the_side_of_the_target(self):
+        self.assertEqual([report.near(value, 0.8) for value in (0.8033, 0.7967, 0.8, 0.71)],
+                         ["0.803", "0.797", "0.80", "0.71"])
 
     def test_a_failure_is_not_met(self):
         verdict = self.judge({"headgate": record(0.1, failed="it has died"), "a": record(1.0)})
@@ -79,8 +91,8 @@ class Verdicts(unittest.TestCase):
 
     def test_more_is_better_where_it_is(self):
         mixed = workloads.Mixed(workloads.QUICK, None)
-        records = {"headgate": {"rounds": [{"mb_per_s": 130, "jain": 0.9}]},
-                   "a": {"rounds": [{"mb_per_s": 100, "jain": 1.0}]}}
+        records = {"headgate": {"rounds": [{"mb_per_s": 130, "jain": 0.9}] * 2},
+                   "a": {"rounds": [{"mb_per_s": 100, "jain": 1.0}] * 2}}
         verdicts = report.judge(mixed, records, ("a",))
         self.assertEqual([verdict["verdict"] for verdict in verdicts], ["met", "missed by 0.050"])
 
@@ -95,8 +107,11 @@ class Verdicts(unittest.TestCase):
 
 class Compare(unittest.TestCase):
     def run_of(self, *values, **more):
+        records = {"headgate": record(*values), "a": record(*(1.0,) * len(values))}
+        verdicts = report.judge(workloads.LoadLength(workloads.QUICK, None), records, ("a",))
         return {"format": 1, "facts": {"cpu": "c", **more}, "sizes": {"bytes": 1}, "tables": {"host": {
-            "openssl": "o", "versions": {"headgate": "1"}, "workloads": {"1": {"headgate": record(*values)}}}}}
+            "openssl": "o", "versions": {"headgate": "1"}, "verdicts": verdicts,
+            "workloads": {"1": {"headgate": record(*values)}}}}}
 
     def compare(self, old, new):
         out = io.StringIO()
@@ -125,7 +140,10 @@ class Compare(unittest.TestCase):
         self.assertIn("measured -> failed", self.compare(self.run_of(1, 1, 1), self.run_of()))
 
     def test_another_machine_is_said(self):
-        self.assertIn("unlike: cpu: c -> d", self.compare(self.run_of(1), self.run_of(1, cpu="d")))
+        text = self.compare(self.run_of(1, 1), self.run_of(1.5, 1.5, cpu="d"))
+        self.assertIn("unlike: cpu: c -> d", text)
+        self.assertNotIn("worse: ", text)
+        self.assertIn("0 of 1 ratios lie where they lay", text)
 
 
 class Ratios(unittest.TestCase):
