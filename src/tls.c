@@ -335,6 +335,11 @@ void tls_expect_secrets(struct tls *tls, bool secrets)
 	if (secrets) {
 		SSL_set_options(tls->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 		SSL_clear_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);
+		/*
+		 * From OpenSSL 3.2 on only setting a mode reaches the record layer (ssl_ctrl() in
+		 * ssl_lib.c): without this line 3.5 releases and wipes all the same.
+		 */
+		SSL_set_mode(tls->ssl, 0);
 	} else {
 		SSL_clear_options(tls->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 		SSL_set_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);

@@ -83,7 +83,8 @@ def targets(old, new):
             if not other or verdict["kind"] != "ratio" or verdict["value"] is None or other["value"] is None:
                 continue
             (low, high), (other_low, other_high) = between(verdict), between(other)
-            yield table, verdict, other, low > other_high or other_low > high
+            gap = max(low - other_high, other_low - high)
+            yield table, verdict, other, gap > stats.NOISE_FLOOR * verdict["value"]
 
 
 def print_targets(old, new):

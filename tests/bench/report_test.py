@@ -163,8 +163,11 @@ class Ratios(unittest.TestCase):
         self.assertIn("1 of 1 ratios lie where they lay\n",
                       self.printed(self.run_of(0.7, 0.8, 0.9), self.run_of(0.85, 0.95, 1.0)))
 
+    def test_a_hair_is_not_apart(self):
+        self.assertIn("1 of 1 ratios lie where they lay\n", self.printed(self.run_of(0.808), self.run_of(0.809)))
+
     def test_apart(self):
-        text = self.printed(self.run_of(0.7, 0.8, 0.9), self.run_of(0.95, 0.95, 1.0))
+        text = self.printed(self.run_of(0.7, 0.8, 0.9), self.run_of(1.0, 1.0, 1.1))
         self.assertIn("0 of 1 ratios lie where they lay, others (*) apart", text)
         self.assertIn("0.80 0.70-0.90", text)
 
