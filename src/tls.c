@@ -336,8 +336,9 @@ void tls_expect_secrets(struct tls *tls, bool secrets)
 		SSL_set_options(tls->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 		SSL_clear_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);
 		/*
-		 * From OpenSSL 3.2 on only setting a mode reaches the record layer (ssl_ctrl() in
-		 * ssl_lib.c): without this line 3.5 releases and wipes all the same.
+		 * From OpenSSL 3.2 on the record layer has a copy of the mode (tls_set_options() in
+		 * tls_common.c), which is brought up to date when a mode is set, but not when one is
+		 * cleared (tried with 3.5: without this line it releases and wipes all the same).
 		 */
 		SSL_set_mode(tls->ssl, 0);
 	} else {

@@ -32,7 +32,7 @@ class Get(Counted):
 
 class Idle(Counted):
     number, name, mode, what = 8, "idle", "idle", "400 idle TLS streams, beside 100 others"
-    metrics = (Metric("user_kb", "user KB/stream", absolute=2, main=True), Metric("kernel_kb", "kernel KB/stream (*)"))
+    metrics = (Metric("user_kb", "user KB/stream", absolute=2, main=True), Metric("kernel_kb", "kernel KB, all ends"))
 
 
 def run(runs):
