@@ -61,6 +61,8 @@ load common
 }
 
 @test "save and load of a 500 MB image: the digests are the same" {
+	# The disk takes half a GB several times; where it is slow, and busy with other tests, a minute is too little.
+	COMMAND_TIMEOUT=300
 	mkdir big
 	random_file big/data 500
 	content=$(sha <big/data)

@@ -131,12 +131,15 @@ Test(route, every_row_is_found_and_no_path_has_two)
 	const struct route *table = route_table(&count);
 
 	for (size_t i = 0; i < count; i++) {
-		bool wild = strchr(table[i].pattern, '*') != NULL, reached = false;
+		const char *first = strchr(table[i].pattern, '*');
+		bool wild = first != NULL, many = strstr(table[i].pattern, "**") != NULL;
+		bool wild_twice = wild && strchr(first + 1, '*') != NULL;
+		bool reached = false;
 		char path[256];
 
 		for (size_t j = 0; j < (wild ? words_count : 1); j++) {
-			for (size_t k = 0; k < (wild ? words_count : 1); k++) {
-				for (int two = 0; two <= wild; two++) {
+			for (size_t k = 0; k < (wild_twice ? words_count : 1); k++) {
+				for (int two = 0; two <= many; two++) {
 					make_path(table[i].pattern, words[j], words[k], two, path,
 						  sizeof(path));
 					check_path(table[i].method, path);
