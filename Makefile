@@ -59,7 +59,7 @@ $B/headgate: $B/main.o $B/libheadgate.a
 
 $B/libheadgate.a: $(LIB_OBJ)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # Before the first compilation, so that what is missing is said by name and not by a compiler.
 .PHONY: libraries
