@@ -66,4 +66,14 @@ static inline struct span span_trim(struct span s)
 	return s;
 }
 
+/* As much of `s` as `out` holds, NUL-terminated; `out_cap` must not be 0. */
+static inline void span_copy(char *out, size_t out_cap, struct span s)
+{
+	size_t len = s.len < out_cap ? s.len : out_cap - 1;
+
+	if (len)
+		memcpy(out, s.ptr, len);
+	out[len] = '\0';
+}
+
 #endif

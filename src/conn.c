@@ -464,9 +464,8 @@ static void remember_request(struct conn *c, const struct http_request *request)
 	x->keep_alive = request->keep_alive;
 	x->expects_continue = request->expect_continue;
 	x->takes_interim = request->minor_version > 0;
-	snprintf(x->method_name, sizeof(x->method_name), "%.*s", (int)request->method_name.len,
-		 request->method_name.ptr);
-	snprintf(x->path, sizeof(x->path), "%.*s", (int)request->path.len, request->path.ptr);
+	span_copy(x->method_name, sizeof(x->method_name), request->method_name);
+	span_copy(x->path, sizeof(x->path), request->path);
 }
 
 /* What the route and the head make of the request; see the table of kinds in route.h. */

@@ -26,7 +26,7 @@
  * little.
  */
 #define BUDGET_BYTES	   ((size_t)(512 * 1024))
-#define BUDGET_SHORT_BYTES ((size_t)(128 * 1024))
+#define BUDGET_SHORT_BYTES ((size_t)(64 * 1024))
 /* So long after such a one's turn there may be one more; the clock goes by 4 ms. */
 #define QUICK_MS 16
 /* So many turns a gathered request waits for at most: a third of a millisecond, where nobody does anything

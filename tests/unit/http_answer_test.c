@@ -52,6 +52,8 @@ static const struct answer_case good_answers[] = {
     {BYTES(OK_LINE "Transfer-Encoding: chunked\r\nTrailer: X\r\n\r\n"), HTTP_GET, HTTP_CONNECTION_CLOSE,
      "200 chunked", OK_LINE "Trailer: X\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"},
     /* no body, whatever the fields say: RFC 9112 6.3 */
+    {BYTES(OK_LINE "Content-Length: 9223372036854775807\r\n\r\n"), HTTP_HEAD, HTTP_CONNECTION_KEEP,
+     "200 none length", OK_LINE "Content-Length: 9223372036854775807\r\n\r\n"},
     {BYTES(OK_LINE "Content-Length: 1234\r\n\r\n"), HTTP_HEAD, HTTP_CONNECTION_KEEP, "200 none length",
      OK_LINE "Content-Length: 1234\r\n\r\n"},
     {BYTES(OK_LINE "Transfer-Encoding: chunked\r\n\r\n"), HTTP_HEAD, HTTP_CONNECTION_KEEP, "200 none",
