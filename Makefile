@@ -151,8 +151,8 @@ $B/bench/engine: $(wildcard bench/engine*.[ch]) Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(HG_LIBS)
 
-LOAD_SRC := $(addprefix bench/,load.c client.c request.c answer.c histogram.c)
-$B/bench/load: $(LOAD_SRC) bench/client.h bench/histogram.h Makefile
+LOAD_SRC := $(addprefix bench/,load.c client.c request.c answer.c histogram.c stall.c)
+$B/bench/load: $(LOAD_SRC) bench/client.h bench/histogram.h bench/stall.h Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(HG_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(HG_LIBS)

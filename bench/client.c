@@ -267,7 +267,7 @@ static void request_done(struct client *c)
 	uint64_t took_ns = now_ns() - c->started_ns;
 
 	if (c->kind != MODE_LOGS)
-		histogram_add(&thread->latencies, took_ns);
+		load_thread_latency(thread, c->started_ns);
 	thread->requests_done++;
 	if (c->kind == MODE_DOWN || mode_is_upload(c->kind))
 		thread->bytes += thread->options->bytes;
@@ -359,6 +359,13 @@ void load_thread_init(struct load_thread *thread, const struct load_options *opt
 	    .clients_count = clients_count,
 	    .requests_quota = requests_quota,
 	};
+	if (options->watched_count > 0) {
+		thread->spans_cap = options->mode == MODE_LOGS ? (size_t)clients_count * options->lines
+							       : (size_t)requests_quota;
+		thread->spans = calloc(thread->spans_cap, sizeof(struct interval));
+		if (!thread->spans)
+			err(1, "set-up");
+	}
 	if (thread->epoll_fd < 0 || !thread->in || !thread->scratch || !thread->clients ||
 	    !thread->transfer_s)
 		err(1, "set-up");
@@ -387,6 +394,16 @@ void load_thread_fini(struct load_thread *thread)
 	free(thread->scratch);
 	free(thread->clients);
 	free(thread->transfer_s);
+	free(thread->spans);
+}
+
+void load_thread_latency(struct load_thread *thread, uint64_t from_ns)
+{
+	uint64_t until_ns = now_ns();
+
+	histogram_add(&thread->latencies, until_ns - from_ns);
+	if (thread->spans_count < thread->spans_cap)
+		thread->spans[thread->spans_count++] = (struct interval){from_ns, until_ns};
 }
 
 void load_thread_open_more(struct load_thread *thread)

@@ -9,6 +9,7 @@
 #define BENCH_CLIENT_H
 
 #include "histogram.h"
+#include "stall.h"
 
 #include <netinet/in.h>
 #include <openssl/ssl.h>
@@ -44,6 +45,7 @@ struct load_options {
 	unsigned lines;	  /* of each log */
 	unsigned sources; /* addresses from 127.0.0.1 on that connections come from; 0: the kernel's choice */
 	int expect_status;
+	unsigned watched_cpus[STALL_CPUS_MAX], watched_count;
 	bool wait; /* say "ready" and wait for a line on stdin between set-up and load */
 };
 
@@ -54,6 +56,11 @@ enum client_state { CLIENT_CLOSED, CLIENT_HANDSHAKE, CLIENT_READY, CLIENT_SENDIN
 enum framing { FRAMING_SIZE, FRAMING_DATA, FRAMING_DATA_END, FRAMING_LAST };
 
 struct load_thread;
+
+/* What a latency was measured of. */
+struct interval {
+	uint64_t from_ns, until_ns;
+};
 
 struct client {
 	struct load_thread *thread; /* borrowed */
@@ -106,6 +113,8 @@ struct load_thread {
 	char protocol[64];
 	double *transfer_s; /* owned; of mode mixed, by client */
 	struct histogram latencies;
+	struct interval *spans; /* owned; of all latencies, where processors are watched */
+	size_t spans_count, spans_cap;
 };
 
 uint64_t now_ns(void);
@@ -120,6 +129,8 @@ bool mode_is_chunked(enum mode mode);
 void load_thread_init(struct load_thread *thread, const struct load_options *options, unsigned thread_index,
 		      SSL_CTX *ctx, BIO_METHOD *bio, unsigned clients_count, uint64_t requests_quota);
 void load_thread_fini(struct load_thread *thread);
+/* Something that began then is over now. */
+void load_thread_latency(struct load_thread *thread, uint64_t from_ns);
 
 BIO_METHOD *client_bio_method(void);
 

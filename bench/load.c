@@ -41,6 +41,7 @@ struct load {
 	struct load_thread threads[THREADS_MAX];
 	pthread_t ids[THREADS_MAX];
 	atomic_uint next_thread;
+	struct stall_watch watch;
 };
 
 static const char usage[] =
@@ -72,6 +73,8 @@ static const char usage[] =
     "  --lines N            of each log (default: 3)\n"
     "  --sources N          connections come from 127.0.0.1 and the N-1 behind it\n"
     "  --expect-status N    that every answer must have (default: 200)\n"
+    "  --watch CPU          p50_us to max_us without what ran while that processor\n"
+    "                       stood still (repeatable, needs root)\n"
     "  --wait               say \"ready\" after set-up, go on at a line on stdin\n";
 
 static uint64_t number(const char *name, const char *text, uint64_t min, uint64_t max)
@@ -99,6 +102,7 @@ enum option_id {
 	OPTION_LINES,
 	OPTION_SOURCES,
 	OPTION_EXPECT_STATUS,
+	OPTION_WATCH,
 	OPTION_WAIT,
 };
 
@@ -116,6 +120,7 @@ static const struct option long_options[] = {
     {"lines", required_argument, NULL, OPTION_LINES},
     {"sources", required_argument, NULL, OPTION_SOURCES},
     {"expect-status", required_argument, NULL, OPTION_EXPECT_STATUS},
+    {"watch", required_argument, NULL, OPTION_WATCH},
     {"wait", no_argument, NULL, OPTION_WAIT},
     {NULL, 0, NULL, 0},
 };
@@ -162,6 +167,11 @@ static void option_set(struct load_options *options, enum option_id id, const ch
 		break;
 	case OPTION_EXPECT_STATUS:
 		options->expect_status = (int)number(name, optarg, 200, 599);
+		break;
+	case OPTION_WATCH:
+		if (options->watched_count == STALL_CPUS_MAX)
+			errx(2, "--watch: no more than %d", STALL_CPUS_MAX);
+		options->watched_cpus[options->watched_count++] = (unsigned)number(name, optarg, 0, 1023);
 		break;
 	case OPTION_WAIT:
 		options->wait = true;
@@ -299,13 +309,31 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
+/* The latencies without those that a stall of the machine is in. */
+static void calm_latencies(const struct load *load, struct histogram *calm)
+{
+	for (unsigned i = 0; i < load->options.threads; i++) {
+		const struct load_thread *thread = &load->threads[i];
+
+		for (size_t j = 0; j < thread->spans_count; j++) {
+			const struct interval *interval = &thread->spans[j];
+
+			if (!stall_touches(&load->watch, interval->from_ns, interval->until_ns))
+				histogram_add(calm, interval->until_ns - interval->from_ns);
+		}
+	}
+}
+
 static void report(const struct load *load)
 {
 	const struct load_options *options = &load->options;
-	static struct histogram all;
+	static struct histogram all, calm;
+	const struct histogram *shown = load->watch.count > 0 ? &calm : &all;
+	uint64_t first_ns = atomic_load(&load->first_ns), last_ns = atomic_load(&load->last_ns), longest_ns;
+	uint64_t stalled_ns = stall_total_ns(&load->watch, first_ns, last_ns, &longest_ns);
 	uint64_t bytes = 0, requests = 0, errors = 0, lines = 0;
 	const char *error = "";
-	double seconds = (double)(atomic_load(&load->last_ns) - atomic_load(&load->first_ns)) / 1000000000.0;
+	double seconds = (double)(last_ns - first_ns) / 1000000000.0;
 
 	for (unsigned i = 0; i < options->threads; i++) {
 		const struct load_thread *thread = &load->threads[i];
@@ -317,15 +345,20 @@ static void report(const struct load *load)
 		if (thread->error[0])
 			error = thread->error;
 	}
+	calm_latencies(load, &calm);
 	printf("{\"mode\":\"%s\",\"tls\":\"%s\",\"connections\":%u,\"bytes\":%llu,\"requests\":%llu,"
 	       "\"errors\":%llu,\"error\":\"%s\",\"seconds\":%.6f,\"requests_per_s\":%.1f,"
 	       "\"bytes_per_s\":%.0f,\"lines\":%llu,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,"
-	       "\"max_us\":%.1f,\"transfer_s\":[",
+	       "\"max_us\":%.1f,\"all_p99_us\":%.1f,\"latencies\":%llu,\"left_out\":%llu,\"watched\":%u,"
+	       "\"stalled_share\":%.6f,\"longest_stall_ms\":%.2f,\"transfer_s\":[",
 	       mode_name(options->mode), load->threads[0].protocol, options->connections,
 	       (unsigned long long)bytes, (unsigned long long)requests, (unsigned long long)errors, error,
 	       seconds, (double)requests / seconds, (double)bytes / seconds, (unsigned long long)lines,
-	       (double)histogram_quantile(&all, 0.5) / 1000, (double)histogram_quantile(&all, 0.99) / 1000,
-	       (double)histogram_quantile(&all, 0.999) / 1000, (double)all.max_ns / 1000);
+	       (double)histogram_quantile(shown, 0.5) / 1000, (double)histogram_quantile(shown, 0.99) / 1000,
+	       (double)histogram_quantile(shown, 0.999) / 1000, (double)shown->max_ns / 1000,
+	       (double)histogram_quantile(&all, 0.99) / 1000, (unsigned long long)all.total,
+	       (unsigned long long)(all.total - shown->total), load->watch.count,
+	       (double)stalled_ns / (double)(last_ns - first_ns), (double)longest_ns / 1000000);
 	for (unsigned i = 0; options->mode == MODE_MIXED && i < options->threads; i++)
 		for (unsigned j = 0; j < load->threads[i].clients_count; j++)
 			printf("%s%.6f", i + j > 0 ? "," : "", load->threads[i].transfer_s[j]);
@@ -380,6 +413,10 @@ int main(int argc, char **argv)
 	SSL_CTX *ctx = ctx_new();
 	BIO_METHOD *bio = client_bio_method();
 	const struct load_options *options = &load.options;
+	for (unsigned i = 0; i < options->watched_count; i++)
+		if (!stall_watch(&load.watch, options->watched_cpus[i]))
+			errx(1, "--watch %u: needs root, and a processor of that number",
+			     options->watched_cpus[i]);
 	request_init();
 	pthread_barrier_init(&load.established, NULL, options->threads + 1);
 	pthread_barrier_init(&load.go, NULL, options->threads + 1);

@@ -184,8 +184,13 @@ def run(workloads, proxies, engine, core, on_done, trace=True):
         engine.prepare(workload.prompt_engine)
         for proxy in proxies:
             proxy.hurry(workload.prompt_engine)
+        spinners = [process.keep_awake(one) for one in {proxies[0].core, core} - {None}] if workload.awake else []
         started = time.monotonic()
-        records = measure(workload, proxies, progress)
+        try:
+            records = measure(workload, proxies, progress)
+        finally:
+            for spinner in spinners:
+                process.stop(spinner)
         engine.prepare(False)
         for proxy in proxies:
             proxy.hurry(False)

@@ -33,6 +33,18 @@ def pin(core, realtime=False):
     return child
 
 
+def keep_awake(core):
+    """Uses what time nobody else wants on that processor, so that it does not sleep: out of that a guest's processor
+    comes when its host has time for it, up to milliseconds late. The process is the caller's to stop."""
+    child = pin(core)
+
+    def idle():
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        child()
+
+    return subprocess.Popen(["sh", "-c", "while :; do :; done"], stdin=subprocess.DEVNULL, preexec_fn=idle)
+
+
 def hurry_threads(pid, first):
     """Before all other programs on its processor, or like them; where we may. What ends meanwhile is no matter.
 

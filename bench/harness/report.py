@@ -152,6 +152,20 @@ def workload_table(workload, records, peers, notes):
         if "system_calls_failed" in record:
             print("\n".join(textwrap.wrap(f"{name}, system calls: {record['system_calls_failed']}", 80,
                                           subsequent_indent="  ")))
+    stall_line(records)
+
+
+def stall_line(records):
+    """What is not in the latencies, because the machine itself stood still."""
+    def all_of(key):
+        return [value for record in records.values() for value in values(record, key)]
+
+    left_out, shares, longest = all_of("left_out"), all_of("stalled_share"), all_of("longest_stall_ms")
+    if left_out:
+        text = (f"the machine stood still for {stats.median(shares) * 100:.1f} % of the time (worst round: "
+                f"{max(shares) * 100:.1f} %, longest: {max(longest):.0f} ms); the latencies are without what ran "
+                f"meanwhile ({stats.median(left_out) * 100:.1f} %, at most {max(left_out) * 100:.1f} %)")
+        print("\n".join(textwrap.wrap(text, LINE, subsequent_indent="  ")))
 
 
 def near(value, target):

@@ -4,6 +4,7 @@
 import json
 import os
 import tempfile
+import time
 import unittest
 from unittest import mock
 
@@ -47,6 +48,21 @@ class Workload:
         if isinstance(result, Exception):
             raise result
         return {"figure": result}
+
+
+class Awake(unittest.TestCase):
+    def test_it_takes_what_is_left_and_ends(self):
+        core = max(os.sched_getaffinity(0))
+        spinner = process.keep_awake(core)
+        self.addCleanup(process.stop, spinner)
+        for _ in range(100):
+            if os.sched_getscheduler(spinner.pid) == os.SCHED_IDLE and os.sched_getaffinity(spinner.pid) == {core}:
+                break
+            time.sleep(0.05)
+        self.assertEqual(os.sched_getscheduler(spinner.pid), os.SCHED_IDLE)
+        self.assertEqual(os.sched_getaffinity(spinner.pid), {core})
+        process.stop(spinner)
+        self.assertIsNotNone(spinner.poll())
 
 
 class Rounds(unittest.TestCase):

@@ -3,6 +3,7 @@
 and sees what goes wrong."""
 
 import json
+import multiprocessing
 import os
 import socket
 import subprocess
@@ -12,6 +13,15 @@ import unittest
 
 from harness.host import RELEASE, TOKEN
 from harness.proxies import free_port
+
+
+def hog(core, seconds):
+    """Nobody else runs there meanwhile, real-time processes of lower priority neither."""
+    os.sched_setaffinity(0, {core})
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
 
 
 class Programs(unittest.TestCase):
@@ -52,6 +62,34 @@ class Programs(unittest.TestCase):
         child.wait()
         if child.stdout:
             child.stdout.close()
+
+    @unittest.skipUnless(os.geteuid() == 0, "watching a processor needs root")
+    def test_what_ran_while_the_processor_stood_still_is_left_out(self):
+        core = max(os.sched_getaffinity(0))
+        load = subprocess.Popen(["taskset", "-c", str(core), os.path.join(RELEASE, "bench/load"), "ping", "--port",
+                                 str(self.gate_port), "--token", TOKEN, "--requests", "500", "--interval-us", "2000",
+                                 "--watch", str(core), "--wait"],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.end, load)
+        self.assertEqual(load.stdout.readline(), "ready\n")
+        load.stdin.write("\n")
+        load.stdin.close()
+        time.sleep(0.3)
+        child = multiprocessing.Process(target=hog, args=(core, 0.2))
+        child.start()
+        child.join()
+        result = json.loads(load.stdout.read())
+        self.assertEqual((result["errors"], result["latencies"], result["watched"]), (0, 500, 1))
+        self.assertGreaterEqual(result["left_out"], 90)
+        self.assertGreater(result["longest_stall_ms"], 150)
+        self.assertGreater(result["stalled_share"], 0.1)
+        self.assertGreater(result["all_p99_us"], 100000)
+        self.assertLess(result["max_us"], 100000)
+
+    def test_without_a_watch_nothing_is_left_out(self):
+        code, (result,) = self.run_load(self.gate_port, "ping", "--requests", "50")
+        self.assertEqual((code, result["latencies"], result["left_out"], result["watched"]), (0, 50, 0, 0))
+        self.assertEqual(result["p99_us"], result["all_p99_us"])
 
     def run_load(self, port, *arguments, token=TOKEN, stdin=""):
         done = subprocess.run([os.path.join(RELEASE, "bench/load"), *arguments, "--port", str(port), "--token", token],

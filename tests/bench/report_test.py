@@ -105,6 +105,18 @@ class Verdicts(unittest.TestCase):
         self.assertIn("hitch failed: no socket", out.getvalue())
 
 
+    def test_what_is_left_out_is_said(self):
+        out = io.StringIO()
+        stalled = {"cpu_s_per_gb": 1, "left_out": 0.1234, "stalled_share": 0.0567, "longest_stall_ms": 51.2}
+        records = {"headgate": {"rounds": [stalled] * 2}, "a": record(1.0)}
+        with contextlib.redirect_stdout(out):
+            report.workload_table(self.load, records, ("a",), {})
+        self.assertLessEqual(max(len(line) for line in out.getvalue().splitlines()), 80)
+        text = " ".join(out.getvalue().split())
+        self.assertIn("5.7 % of the time (worst round: 5.7 %, longest: 51 ms)", text)
+        self.assertIn("(12.3 %, at most 12.3 %)", text)
+
+
 class Compare(unittest.TestCase):
     def run_of(self, *values, **more):
         records = {"headgate": record(*values), "a": record(*(1.0,) * len(values))}
