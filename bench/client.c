@@ -264,14 +264,14 @@ static bool client_handshake(struct client *c)
 static void request_done(struct client *c)
 {
 	struct load_thread *thread = c->thread;
-	uint64_t took_ns = now_ns() - c->started_ns;
+	uint64_t now = now_ns();
 
 	if (c->kind != MODE_LOGS)
-		load_thread_latency(thread, c->started_ns);
+		load_thread_latency(thread, c->started_ns, now);
 	thread->requests_done++;
 	if (c->kind == MODE_DOWN || mode_is_upload(c->kind))
 		thread->bytes += thread->options->bytes;
-	thread->transfer_s[c - thread->clients] = (double)took_ns / 1000000000.0;
+	thread->transfer_s[c - thread->clients] = (double)(now - c->started_ns) / 1000000000.0;
 }
 
 /* Reads until nothing more is there. Returns false at a failure. */
@@ -360,10 +360,10 @@ void load_thread_init(struct load_thread *thread, const struct load_options *opt
 	    .requests_quota = requests_quota,
 	};
 	if (options->watched_count > 0) {
-		thread->spans_cap = options->mode == MODE_LOGS ? (size_t)clients_count * options->lines
-							       : (size_t)requests_quota;
-		thread->spans = calloc(thread->spans_cap, sizeof(struct interval));
-		if (!thread->spans)
+		thread->each_cap = options->mode == MODE_LOGS ? (size_t)clients_count * options->lines
+							      : (size_t)requests_quota;
+		thread->each = calloc(thread->each_cap, sizeof(struct latency));
+		if (!thread->each)
 			err(1, "set-up");
 	}
 	if (thread->epoll_fd < 0 || !thread->in || !thread->scratch || !thread->clients ||
@@ -394,16 +394,14 @@ void load_thread_fini(struct load_thread *thread)
 	free(thread->scratch);
 	free(thread->clients);
 	free(thread->transfer_s);
-	free(thread->spans);
+	free(thread->each);
 }
 
-void load_thread_latency(struct load_thread *thread, uint64_t from_ns)
+void load_thread_latency(struct load_thread *thread, uint64_t from_ns, uint64_t until_ns)
 {
-	uint64_t until_ns = now_ns();
-
 	histogram_add(&thread->latencies, until_ns - from_ns);
-	if (thread->spans_count < thread->spans_cap)
-		thread->spans[thread->spans_count++] = (struct interval){from_ns, until_ns};
+	if (thread->each_count < thread->each_cap)
+		thread->each[thread->each_count++] = (struct latency){from_ns, until_ns};
 }
 
 void load_thread_open_more(struct load_thread *thread)

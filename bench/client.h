@@ -57,8 +57,7 @@ enum framing { FRAMING_SIZE, FRAMING_DATA, FRAMING_DATA_END, FRAMING_LAST };
 
 struct load_thread;
 
-/* What a latency was measured of. */
-struct interval {
+struct latency {
 	uint64_t from_ns, until_ns;
 };
 
@@ -113,8 +112,8 @@ struct load_thread {
 	char protocol[64];
 	double *transfer_s; /* owned; of mode mixed, by client */
 	struct histogram latencies;
-	struct interval *spans; /* owned; of all latencies, where processors are watched */
-	size_t spans_count, spans_cap;
+	struct latency *each; /* owned; all of them, where processors are watched */
+	size_t each_count, each_cap;
 };
 
 uint64_t now_ns(void);
@@ -129,8 +128,7 @@ bool mode_is_chunked(enum mode mode);
 void load_thread_init(struct load_thread *thread, const struct load_options *options, unsigned thread_index,
 		      SSL_CTX *ctx, BIO_METHOD *bio, unsigned clients_count, uint64_t requests_quota);
 void load_thread_fini(struct load_thread *thread);
-/* Something that began then is over now. */
-void load_thread_latency(struct load_thread *thread, uint64_t from_ns);
+void load_thread_latency(struct load_thread *thread, uint64_t from_ns, uint64_t until_ns);
 
 BIO_METHOD *client_bio_method(void);
 

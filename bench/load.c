@@ -315,11 +315,11 @@ static void calm_latencies(const struct load *load, struct histogram *calm)
 	for (unsigned i = 0; i < load->options.threads; i++) {
 		const struct load_thread *thread = &load->threads[i];
 
-		for (size_t j = 0; j < thread->spans_count; j++) {
-			const struct interval *interval = &thread->spans[j];
+		for (size_t j = 0; j < thread->each_count; j++) {
+			const struct latency *latency = &thread->each[j];
 
-			if (!stall_touches(&load->watch, interval->from_ns, interval->until_ns))
-				histogram_add(calm, interval->until_ns - interval->from_ns);
+			if (!stall_touches(&load->watch, latency->from_ns, latency->until_ns))
+				histogram_add(calm, latency->until_ns - latency->from_ns);
 		}
 	}
 }

@@ -83,9 +83,9 @@ class Runner:
 
 def watch(*cores):
     """So that latencies are without what ran while the machine stood still, where we may watch it."""
-    may = os.geteuid() == 0
-    return [text for core in sorted({core for core in cores if core is not None}) for text in ("--watch", str(core))
-            if may]
+    if os.geteuid() != 0:
+        return []
+    return [text for core in sorted(set(cores) - {None}) for text in ("--watch", str(core))]
 
 
 def load(proxy, core, mode, *arguments, token=TOKEN, realtime=False, watched=False):
