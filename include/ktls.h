@@ -16,6 +16,15 @@
 #include "compiler.h"
 #include "pipe.h"
 
+/* What was sent since ktls_begin_sending(), as different layers count it; see ktls_is_holding(). */
+struct ktls_sent {
+	uint64_t taken_bytes; /* that writes have given to the kernel */
+	uint64_t first_record, first_bytes, tcp_bytes;
+	uint8_t info_len;	/* of the cipher's tls_crypto_info; 0: the kernel does not tell */
+	uint8_t overhead_bytes; /* of a record */
+	uint8_t still_looks;	/* in which nothing moved, with nothing on its way */
+};
+
 /* What a direction's state is, between two calls. All zero: the kernel has neither direction. */
 struct ktls {
 	bool sends, receives;  /* the kernel has this direction */
@@ -35,6 +44,7 @@ struct ktls {
 	uint8_t message_header_bytes;
 	uint32_t message_bytes; /* left of that handshake message */
 	int ending_bytes;
+	struct ktls_sent sent;
 	unsigned records;    /* looked at so far; wraps */
 	const char *failure; /* static text; NULL when nothing failed; once it has, every read fails */
 };
@@ -73,6 +83,22 @@ bool ktls_mark(int fd, int *mark_bytes);
 void ktls_unmark(int fd, int *mark_bytes);
 
 /* Sends a close_notify. 0, -EAGAIN (wait until writable, call again) or -errno. */
-int ktls_close_notify(int fd);
+int ktls_close_notify(struct ktls *ktls, int fd);
+
+/* After the handshake, when the kernel has the sending direction and nothing was written yet. */
+void ktls_begin_sending(struct ktls *ktls, int fd);
+
+/* What each write to the socket has taken, for the following. */
+static inline void ktls_took(struct ktls *ktls, size_t len)
+{
+	ktls->sent.taken_bytes += len;
+}
+
+/*
+ * Whether the kernel has records that TCP has not, which shutdown(2) and close(2) would drop. No event comes
+ * when it has none any more. False, too, after some seconds in which nothing moved and nothing was on its
+ * way, and where the kernel does not tell.
+ */
+bool ktls_is_holding(struct ktls *ktls, int fd);
 
 #endif

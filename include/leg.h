@@ -24,7 +24,6 @@ struct leg {
 	bool in_ended;	   /* the peer will send nothing more */
 	bool out_ended;	   /* we have sent our end */
 	bool has_notified; /* kernel TLS: it has our close_notify */
-	bool was_full;	   /* leg_settle() has found no room */
 	bool was_reset;	   /* a write has met the reset, which the kernel reports only once */
 	bool is_blocked;   /* the last write took nothing */
 	int mark_bytes;	   /* see ktls_mark(); in leg_discard() only */
@@ -139,7 +138,8 @@ ssize_t leg_drain(struct leg *leg, struct pipe *pipe);
 
 /*
  * Whether it is of no use to wait for EVENT_OUT: with no memory left for TCP a kernel TLS socket takes
- * nothing, and poll(2) calls it writable nevertheless. Then the next try is a matter of time.
+ * nothing, and poll(2) calls it writable nevertheless; so it does while leg_settle() waits for the kernel's
+ * worker. Then the next try is a matter of time.
  */
 static inline bool leg_is_starved(const struct leg *leg)
 {
@@ -157,8 +157,8 @@ ssize_t leg_write(struct leg *leg, const void *data, size_t len);
 int leg_flush(struct leg *leg);
 
 /*
- * As leg_flush(), and with kernel TLS -EAGAIN also while the socket is full, and once more behind that (see
- * leg_is_starved()): a FIN now would drop records that the kernel has taken and not yet sent.
+ * As leg_flush(), and with kernel TLS -EAGAIN also while the kernel holds records that TCP has not: a FIN
+ * would drop them. With room in the socket no event tells of their end (see leg_is_starved()).
  */
 int leg_settle(struct leg *leg);
 

@@ -26,14 +26,25 @@
  * rest comes. So when an event was followed by nothing, SO_RCVLOWAT is set to one byte more than what is
  * queued: the next event then comes with the next byte. On a newer kernel that situation does not arise.
  *
+ * What is sent waits in two queues: the socket's, and in front of it one of records that the socket had no
+ * room for, which a worker of the kernel carries over when room comes. poll(2) and SIOCOUTQ know of the first
+ * alone, and at a shutdown(2) or close(2) the second is dropped. So it is counted: each record has its number
+ * (TLS_TX has that of the next) and adds a fixed number of bytes, and what TCP was given is what was
+ * acknowledged and what is queued.
+ *
  * A KeyUpdate cannot be followed: kernels before 6.14 have no way to, and the secret that the next keys are
  * made of is gone with OpenSSL's object.
  */
 #include "ktls.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <linux/tls.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -63,6 +74,14 @@ enum message { MESSAGE_HELLO_REQUEST = 0, MESSAGE_TICKET = 4, MESSAGE_KEY_UPDATE
 #define IGNORED_MAX 16
 /* MAX_EMPTY_RECORDS of OpenSSL. */
 #define EMPTY_MAX 32
+/* RFC 8446 5.2: the header, the type and the tag. RFC 5288 3 has an explicit nonce of 8 bytes in place of the
+ * type, RFC 7905 neither. */
+#define TLS13_OVERHEAD_BYTES	    (5 + 1 + 16)
+#define TLS12_GCM_OVERHEAD_BYTES    (5 + 8 + 16)
+#define TLS12_CHACHA_OVERHEAD_BYTES (5 + 16)
+/* Who asks does so every 20 ms; the kernel's worker has waited that long only on a machine that stands still.
+ */
+#define STILL_LOOKS_MAX 250
 
 void ktls_readable(struct ktls *ktls)
 {
@@ -89,7 +108,7 @@ static void typed_message_init(struct typed_message *message, void *data, size_t
 }
 
 /* A record of another type than data. 0, -EAGAIN or -errno. */
-static int send_control(int fd, uint8_t type, const uint8_t *data, size_t len)
+static int send_control(struct ktls *ktls, int fd, uint8_t type, const uint8_t *data, size_t len)
 {
 	struct typed_message message;
 	ssize_t n;
@@ -103,14 +122,17 @@ static int send_control(int fd, uint8_t type, const uint8_t *data, size_t len)
 	do
 		n = sendmsg(fd, &message.header, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
+	if (n < 0)
+		return -errno;
+	ktls_took(ktls, (size_t)n);
+	return 0;
 }
 
-int ktls_close_notify(int fd)
+int ktls_close_notify(struct ktls *ktls, int fd)
 {
 	const uint8_t alert[2] = {ALERT_WARNING, ALERT_CLOSE_NOTIFY};
 
-	return send_control(fd, RECORD_ALERT, alert, sizeof(alert));
+	return send_control(ktls, fd, RECORD_ALERT, alert, sizeof(alert));
 }
 
 /* The connection is lost; the peer is told why, if that can be done at once. */
@@ -126,7 +148,7 @@ static int failed(struct ktls *ktls, int fd, enum alert description, const char 
 	/* A record that could not be decrypted left its error on the socket, and the next call would fail
 	 * with it. */
 	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &pending_bytes);
-	(void)send_control(fd, RECORD_ALERT, alert, sizeof(alert));
+	(void)send_control(ktls, fd, RECORD_ALERT, alert, sizeof(alert));
 	return -EPROTO;
 }
 
@@ -423,4 +445,96 @@ ssize_t ktls_splice(struct ktls *ktls, int fd, struct pipe *pipe, size_t len)
 	if (ktls->failure)
 		return failed_before(ktls);
 	return ktls->is_odd ? -EINVAL : splice_record(ktls, fd, pipe, len);
+}
+
+/* The cipher's tls_crypto_info of the sending direction, whose keys are not for us. */
+union crypto_info {
+	struct tls_crypto_info head;
+	struct tls12_crypto_info_aes_gcm_128 aes_gcm_128;
+	struct tls12_crypto_info_aes_gcm_256 aes_gcm_256;
+	struct tls12_crypto_info_chacha20_poly1305 chacha20_poly1305;
+	uint8_t bytes[96];
+};
+
+/* The number of the next record, which each cipher has in the last eight bytes. */
+static bool next_record(int fd, uint8_t info_len, uint64_t *number)
+{
+	union crypto_info info;
+	socklen_t len = info_len;
+	uint64_t big_endian;
+	bool good = getsockopt(fd, SOL_TLS, TLS_TX, &info, &len) == 0 && len == info_len;
+
+	if (good)
+		memcpy(&big_endian, info.bytes + info_len - sizeof(big_endian), sizeof(big_endian));
+	explicit_bzero(&info, sizeof(info));
+	*number = good ? be64toh(big_endian) : 0;
+	return good;
+}
+
+/*
+ * What TCP was given so far, but for a constant, and how much of it is not acknowledged. An acknowledgement
+ * between the two calls makes the sum too small, never too large.
+ */
+static bool given_to_tcp(int fd, uint64_t *bytes, int *unacked_bytes)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+	    len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(info.tcpi_bytes_acked) ||
+	    ioctl(fd, SIOCOUTQ, unacked_bytes) < 0 || *unacked_bytes < 0)
+		return false;
+	*bytes = (uint64_t)info.tcpi_bytes_acked + (uint64_t)*unacked_bytes;
+	return true;
+}
+
+void ktls_begin_sending(struct ktls *ktls, int fd)
+{
+	struct ktls_sent sent = {0};
+	struct tls_crypto_info head;
+	socklen_t len = sizeof(head);
+	int unacked_bytes;
+
+	ktls->sent = sent;
+	if (getsockopt(fd, SOL_TLS, TLS_TX, &head, &len) < 0 || len != sizeof(head))
+		return;
+	switch (head.cipher_type) {
+	case TLS_CIPHER_AES_GCM_128:
+		sent.info_len = sizeof(struct tls12_crypto_info_aes_gcm_128);
+		sent.overhead_bytes = TLS12_GCM_OVERHEAD_BYTES;
+		break;
+	case TLS_CIPHER_AES_GCM_256:
+		sent.info_len = sizeof(struct tls12_crypto_info_aes_gcm_256);
+		sent.overhead_bytes = TLS12_GCM_OVERHEAD_BYTES;
+		break;
+	case TLS_CIPHER_CHACHA20_POLY1305:
+		sent.info_len = sizeof(struct tls12_crypto_info_chacha20_poly1305);
+		sent.overhead_bytes = TLS12_CHACHA_OVERHEAD_BYTES;
+		break;
+	default:
+		return;
+	}
+	if (ktls->is_tls13)
+		sent.overhead_bytes = TLS13_OVERHEAD_BYTES;
+	if (next_record(fd, sent.info_len, &sent.first_record) &&
+	    given_to_tcp(fd, &sent.first_bytes, &unacked_bytes))
+		ktls->sent = sent;
+}
+
+bool ktls_is_holding(struct ktls *ktls, int fd)
+{
+	struct ktls_sent *sent = &ktls->sent;
+	uint64_t record, tcp_bytes;
+	int unacked_bytes;
+
+	/* The number first: what is on its way between the calls must not count as given. */
+	if (sent->info_len == 0 || !next_record(fd, sent->info_len, &record) ||
+	    !given_to_tcp(fd, &tcp_bytes, &unacked_bytes))
+		return false;
+	tcp_bytes -= sent->first_bytes;
+	bool holding = tcp_bytes < sent->taken_bytes + (record - sent->first_record) * sent->overhead_bytes;
+	bool still = unacked_bytes == 0 && tcp_bytes == sent->tcp_bytes;
+	sent->tcp_bytes = tcp_bytes;
+	sent->still_looks = still ? (uint8_t)(sent->still_looks + 1) : 0;
+	return holding && sent->still_looks < STILL_LOOKS_MAX;
 }

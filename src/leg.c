@@ -32,6 +32,8 @@ int leg_arm(struct leg *leg, struct pipe_pool *pipes)
 	leg->pipes = pipes;
 	if (result == 0 && leg->ktls.receives && !pipe_reader(pipes)) /* reads find it there, then */
 		result = -ENOMEM;
+	if (leg->ktls.sends)
+		ktls_begin_sending(&leg->ktls, leg->fd);
 	if (result == 0 && leg->ktls.sends && leg->ktls.receives) {
 		tls_conn_free(leg->tls);
 		leg->tls = NULL;
@@ -190,6 +192,8 @@ static ssize_t written(struct leg *leg, ssize_t result)
 	struct pollfd pollfd = {.fd = leg->fd, .events = POLLOUT};
 	bool blocked = result == -EAGAIN;
 
+	if (result > 0)
+		ktls_took(&leg->ktls, (size_t)result);
 	if (result < 0 && !blocked && leg_writes_by(leg) == LEG_KTLS)
 		result = ktls_write_error(&leg->ktls, leg->fd, (int)-result);
 	/* Of a plain TCP socket, where a read would call it the end now. */
@@ -262,15 +266,9 @@ int leg_settle(struct leg *leg)
 	int room = has_room(leg);
 	if (room < 0)
 		return room;
-	if (room == 0) {
-		leg->was_full = true;
-		return -EAGAIN;
-	}
-	if (!leg->was_full)
+	if (room > 0 && !ktls_is_holding(&leg->ktls, leg->fd))
 		return 0;
-	/* The kernel has a worker that sends what it holds, and that was woken just now, as we were. */
-	leg->was_full = false;
-	leg->is_starved = true;
+	leg->is_starved = room > 0;
 	return -EAGAIN;
 }
 
@@ -288,7 +286,7 @@ int leg_end(struct leg *leg)
 		if (leg->out_ended)
 			break;
 		if (!leg->has_notified && (result = leg_settle(leg)) == 0) {
-			result = (int)written(leg, ktls_close_notify(leg->fd));
+			result = (int)written(leg, ktls_close_notify(&leg->ktls, leg->fd));
 			leg->has_notified = result == 0;
 		}
 		if (result == 0)

@@ -7,26 +7,37 @@
  * then, nobody sends it (Linux before 6.5), or the persist timer alone does, which waits longer and longer.
  * On Ethernet the defaults are enough for that: a send buffer of 46 KB and a peer that announces a window of
  * 128 KiB, for TCP makes segments of half a window then.
+ *
+ * What the kernel holds is carried over by a worker thread of its own, and on a busy machine that has its
+ * turn long after poll(2) has called the socket writable. In the busy cases the kernel's workers come last.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "run.h"
 
-#define ROUNDS_OUT 20
-#define ROUNDS_IN  6 /* slow ones */
-#define BYTES	   200000
-#define RMEM	   "/proc/sys/net/ipv4/tcp_rmem"
-#define WMEM	   "/proc/sys/net/ipv4/tcp_wmem"
-#define TEXT_CAP   100
-#define MTU_BEFORE 65536 /* the kernel's default for the loopback */
+#define ROUNDS_OUT   20
+#define ROUNDS_IN    6 /* slow ones */
+#define ROUNDS_BUSY  4
+#define SPINNER_NICE 10
+#define BYTES	     200000
+#define RMEM	     "/proc/sys/net/ipv4/tcp_rmem"
+#define WMEM	     "/proc/sys/net/ipv4/tcp_wmem"
+#define TEXT_CAP     100
+#define MTU_BEFORE   65536 /* the kernel's default for the loopback */
 
 static const struct setting {
 	const char *rmem, *wmem;
@@ -54,6 +65,42 @@ static bool set_loopback_mtu(int bytes)
 	if (fd >= 0)
 		(void)close(fd);
 	return good;
+}
+
+/* All worker threads that the kernel has now; more may come. */
+static bool set_workers_policy(int policy)
+{
+	const struct sched_param param = {0};
+	unsigned count = 0;
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+
+	while (proc && (entry = readdir(proc))) {
+		char path[300], name[20] = "";
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		FILE *file = atoi(entry->d_name) > 0 ? fopen(path, "re") : NULL;
+		bool is_worker = file && fgets(name, sizeof(name), file) && strncmp(name, "kworker/", 8) == 0;
+		if (file)
+			(void)fclose(file);
+		if (is_worker && sched_setscheduler(atoi(entry->d_name), policy, &param) == 0)
+			count++;
+	}
+	if (proc)
+		(void)closedir(proc);
+	return count > 0;
+}
+
+/* Somebody who always has something to do, and goes before the workers, not before headgate. */
+static pid_t start_spinner(void)
+{
+	(void)fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		(void)setpriority(PRIO_PROCESS, 0, SPINNER_NICE);
+		for (;;)
+			;
+	}
+	return pid;
 }
 
 /* The client has no input; the engine's output ends behind so many bytes. */
@@ -98,10 +145,9 @@ static void end_of_input(struct run *run)
 		run_engine_got(run, id, BYTES, ENDING_CLEAN);
 }
 
-static void with_setting(struct run *run, const struct setting *setting)
+static void with_setting(struct run *run, const struct setting *setting, unsigned rounds)
 {
 	char rmem[TEXT_CAP], wmem[TEXT_CAP];
-	unsigned rounds = run->test->leg == LEG_UNIX ? ROUNDS_OUT : ROUNDS_IN;
 
 	if (!run_expect(run, read_setting(RMEM, rmem) && read_setting(WMEM, wmem), "cannot read " WMEM))
 		return;
@@ -118,19 +164,37 @@ static void with_setting(struct run *run, const struct setting *setting)
 	run_expect(run, set_loopback_mtu(MTU_BEFORE), "cannot set the loopback's MTU: %s", strerror(errno));
 }
 
+static unsigned rounds_of(const struct run *run)
+{
+	return run->test->leg == LEG_UNIX ? ROUNDS_OUT : ROUNDS_IN;
+}
+
 static void small_buffers(struct run *run)
 {
-	with_setting(run, &setting_small);
+	with_setting(run, &setting_small, rounds_of(run));
+}
+
+static void small_buffers_busy(struct run *run)
+{
+	pid_t spinner = start_spinner();
+
+	if (run_expect(run, spinner > 0 && set_workers_policy(SCHED_IDLE), "cannot have the workers wait"))
+		with_setting(run, &setting_small, ROUNDS_BUSY);
+	run_expect(run, set_workers_policy(SCHED_OTHER), "cannot have the workers go on");
+	if (spinner > 0) {
+		(void)kill(spinner, SIGKILL);
+		(void)waitpid(spinner, NULL, 0);
+	}
 }
 
 static void small_buffers_long_segments(struct run *run)
 {
-	with_setting(run, &setting_small_long);
+	with_setting(run, &setting_small_long, rounds_of(run));
 }
 
 static void wide_window(struct run *run)
 {
-	with_setting(run, &setting_wide);
+	with_setting(run, &setting_wide, rounds_of(run));
 }
 
 void cases_small(struct test_list *list)
@@ -141,6 +205,7 @@ void cases_small(struct test_list *list)
 		void (*run)(struct run *run);
 		bool core;
 	} cases[] = {{"small-buffers", small_buffers, true},
+		     {"small-buffers-busy", small_buffers_busy, true},
 		     {"small-buffers-long-segments", small_buffers_long_segments, false},
 		     {"wide-window", wide_window, true}};
 
