@@ -31,7 +31,7 @@ static const char *log_line(struct client *c)
 	c->lines++;
 	c->thread->lines++;
 	if (c->lines < c->thread->options->lines)
-		load_thread_latency(c->thread, written_ns, now_ns());
+		load_thread_add_latency(c->thread, written_ns, now_ns());
 	return NULL;
 }
 

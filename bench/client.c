@@ -267,7 +267,7 @@ static void request_done(struct client *c)
 	uint64_t now = now_ns();
 
 	if (c->kind != MODE_LOGS)
-		load_thread_latency(thread, c->started_ns, now);
+		load_thread_add_latency(thread, c->started_ns, now);
 	thread->requests_done++;
 	if (c->kind == MODE_DOWN || mode_is_upload(c->kind))
 		thread->bytes += thread->options->bytes;
@@ -360,10 +360,10 @@ void load_thread_init(struct load_thread *thread, const struct load_options *opt
 	    .requests_quota = requests_quota,
 	};
 	if (options->watched_count > 0) {
-		thread->each_cap = options->mode == MODE_LOGS ? (size_t)clients_count * options->lines
-							      : (size_t)requests_quota;
-		thread->each = calloc(thread->each_cap, sizeof(struct latency));
-		if (!thread->each)
+		thread->samples_cap = options->mode == MODE_LOGS ? (size_t)clients_count * options->lines
+								 : (size_t)requests_quota;
+		thread->samples = calloc(thread->samples_cap, sizeof(struct sample));
+		if (!thread->samples)
 			err(1, "set-up");
 	}
 	if (thread->epoll_fd < 0 || !thread->in || !thread->scratch || !thread->clients ||
@@ -394,14 +394,14 @@ void load_thread_fini(struct load_thread *thread)
 	free(thread->scratch);
 	free(thread->clients);
 	free(thread->transfer_s);
-	free(thread->each);
+	free(thread->samples);
 }
 
-void load_thread_latency(struct load_thread *thread, uint64_t from_ns, uint64_t until_ns)
+void load_thread_add_latency(struct load_thread *thread, uint64_t from_ns, uint64_t until_ns)
 {
 	histogram_add(&thread->latencies, until_ns - from_ns);
-	if (thread->each_count < thread->each_cap)
-		thread->each[thread->each_count++] = (struct latency){from_ns, until_ns};
+	if (thread->samples_count < thread->samples_cap)
+		thread->samples[thread->samples_count++] = (struct sample){from_ns, until_ns};
 }
 
 void load_thread_open_more(struct load_thread *thread)

@@ -57,7 +57,8 @@ enum framing { FRAMING_SIZE, FRAMING_DATA, FRAMING_DATA_END, FRAMING_LAST };
 
 struct load_thread;
 
-struct latency {
+/* When a latency began, and when it ended. */
+struct sample {
 	uint64_t from_ns, until_ns;
 };
 
@@ -112,8 +113,8 @@ struct load_thread {
 	char protocol[64];
 	double *transfer_s; /* owned; of mode mixed, by client */
 	struct histogram latencies;
-	struct latency *each; /* owned; all of them, where processors are watched */
-	size_t each_count, each_cap;
+	struct sample *samples; /* owned; all of them, where processors are watched */
+	size_t samples_count, samples_cap;
 };
 
 uint64_t now_ns(void);
@@ -128,7 +129,8 @@ bool mode_is_chunked(enum mode mode);
 void load_thread_init(struct load_thread *thread, const struct load_options *options, unsigned thread_index,
 		      SSL_CTX *ctx, BIO_METHOD *bio, unsigned clients_count, uint64_t requests_quota);
 void load_thread_fini(struct load_thread *thread);
-void load_thread_latency(struct load_thread *thread, uint64_t from_ns, uint64_t until_ns);
+/* What `--watch` may leave out is kept, too; what there is no room for counts as left out. */
+void load_thread_add_latency(struct load_thread *thread, uint64_t from_ns, uint64_t until_ns);
 
 BIO_METHOD *client_bio_method(void);
 

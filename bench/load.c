@@ -56,7 +56,7 @@ static const char usage[] =
     "  inspect              the same with GET /containers/x/json, chunked\n"
     "  handshake            a new connection for each GET /_ping\n"
     "  idle                 GET /containers/x/logs, held until stdin ends\n"
-    "  logs                 the same, with lines; latencies are those of lines\n"
+    "  logs                 the same, with lines; latencies: of lines but the last\n"
     "  echo                 a byte there and back in tunnels of POST /exec/x/start\n"
     "  mixed                up-cl, down, up-chunked, down: one transfer a connection\n"
     "\n"
@@ -315,11 +315,11 @@ static void calm_latencies(const struct load *load, struct histogram *calm)
 	for (unsigned i = 0; i < load->options.threads; i++) {
 		const struct load_thread *thread = &load->threads[i];
 
-		for (size_t j = 0; j < thread->each_count; j++) {
-			const struct latency *latency = &thread->each[j];
+		for (size_t j = 0; j < thread->samples_count; j++) {
+			const struct sample *sample = &thread->samples[j];
 
-			if (!stall_touches(&load->watch, latency->from_ns, latency->until_ns))
-				histogram_add(calm, latency->until_ns - latency->from_ns);
+			if (!stall_touches(&load->watch, sample->from_ns, sample->until_ns))
+				histogram_add(calm, sample->until_ns - sample->from_ns);
 		}
 	}
 }

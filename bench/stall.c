@@ -7,7 +7,7 @@
 
 #define NAP_NS	 1000000
 #define LATE_NS	 1000000
-#define AFTER_NS 1000000 /* until the queue that a stall left is worked off */
+#define AFTER_NS 1000000 /* what it left begins to be worked off; the rest of a long queue counts */
 #define PRIORITY 3	 /* above the load's and the engine's */
 
 static uint64_t clock_ns(void)
@@ -85,10 +85,14 @@ uint64_t stall_total_ns(const struct stall_watch *watch, uint64_t from_ns, uint6
 
 		for (size_t j = 0; j < count; j++) {
 			const struct stall *stall = &cpu->stalls[j];
-			uint64_t took_ns = stall->until_ns - stall->from_ns - NAP_NS;
+			/* It should have woken up a nap later, so its first millisecond was none. */
+			uint64_t start_ns = stall->from_ns + NAP_NS, end_ns = stall->until_ns;
 
-			if (stall->until_ns <= from_ns || stall->from_ns >= until_ns)
+			start_ns = start_ns > from_ns ? start_ns : from_ns;
+			end_ns = end_ns < until_ns ? end_ns : until_ns;
+			if (end_ns <= start_ns)
 				continue;
+			uint64_t took_ns = end_ns - start_ns;
 			sum_ns += took_ns;
 			*longest_ns = took_ns > *longest_ns ? took_ns : *longest_ns;
 		}

@@ -2,10 +2,12 @@
 /*
  * stall.h: when processors stood still.
  *
- * A thread on each, which nothing may preempt, sleeps a millisecond again and again. Where it wakes up more
- * than another one late, no program could run there meanwhile: a hypervisor had the processor, or the kernel
- * did. What was measured then says nothing of the program that waited. (A proxy cannot excuse itself with it
- * unless one of its system calls takes a millisecond.)
+ * A thread on each, above every program of a benchmark, sleeps a millisecond again and again. Where it wakes
+ * up more than another one late, no program could run there meanwhile: a hypervisor had the processor, or the
+ * kernel did. What was measured then says nothing of the program that waited. (A proxy cannot make a stall
+ * itself, unless one of its system calls takes a millisecond. But a longer latency is more likely to touch
+ * one: what is left is the better for that, which is why the share that was left out, and p99 with it, is
+ * told.)
  */
 #ifndef BENCH_STALL_H
 #define BENCH_STALL_H
@@ -35,9 +37,9 @@ struct stall_watch {
 
 /* Watches another processor until the process ends. False: it cannot, for which it mostly needs root. */
 bool stall_watch(struct stall_watch *watch, unsigned cpu);
-/* Whether a watched processor stood still in that time, or so shortly before that it was not over it yet. */
+/* Whether a watched processor stood still in that time, or up to a millisecond before. */
 bool stall_touches(const struct stall_watch *watch, uint64_t from_ns, uint64_t until_ns);
-/* What the processor with the most stood still in that time, and the longest stall of any. */
+/* How long the processor with the most stood still in that time, and the longest stall of any. */
 uint64_t stall_total_ns(const struct stall_watch *watch, uint64_t from_ns, uint64_t until_ns,
 			uint64_t *longest_ns);
 

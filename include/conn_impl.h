@@ -80,7 +80,7 @@ struct conn {
 	struct event_source client_event, engine_event;
 	unsigned want_client, want_engine; /* the interest that the present WAIT ends with */
 	struct timer timer;
-	struct timer starved;  /* a write is tried again then; see leg_is_starved() */
+	struct timer starved;  /* a write or an end is tried again then; see leg_is_starved() */
 	struct http_scan scan; /* of the head that is being read, ours or the engine's */
 	struct buf *held;      /* owned; client bytes that belong to no approved request yet */
 	struct buf *answer;    /* owned; engine bytes of an incomplete answer head */

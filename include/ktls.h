@@ -16,14 +16,18 @@
 #include "compiler.h"
 #include "pipe.h"
 
-/* What was sent since ktls_begin_sending(), as different layers count it; see ktls_is_holding(). */
+/* What the kernel was given to send, and what TCP was; see ktls_is_holding(). */
 struct ktls_sent {
-	uint64_t taken_bytes; /* that writes have given to the kernel */
-	uint64_t first_record, first_bytes, tcp_bytes;
-	uint8_t info_len;	/* of the cipher's tls_crypto_info; 0: the kernel does not tell */
-	uint8_t overhead_bytes; /* of a record */
-	uint8_t still_looks;	/* in which nothing moved, with nothing on its way */
+	uint64_t taken_bytes;		  /* of what is in records, since ktls_begin_sending() */
+	uint64_t base_record, base_bytes; /* as they were then */
+	uint64_t last_given_bytes;	  /* to TCP, at the last look */
+	uint64_t still_since_ms; /* nothing has moved since, nothing is on its way; 0: something is */
+	uint8_t info_len;	 /* of the cipher's tls_crypto_info; 0: not counted */
+	uint8_t overhead_bytes;	 /* of a record */
 };
+
+/* After so long without progress whatever is held will not be sent. */
+#define KTLS_STILL_MS 5000
 
 /* What a direction's state is, between two calls. All zero: the kernel has neither direction. */
 struct ktls {
@@ -88,17 +92,22 @@ int ktls_close_notify(struct ktls *ktls, int fd);
 /* After the handshake, when the kernel has the sending direction and nothing was written yet. */
 void ktls_begin_sending(struct ktls *ktls, int fd);
 
-/* What each write to the socket has taken, for the following. */
+/* To be told what each send(2) or splice(2) of data took; the calls here count their own. */
 static inline void ktls_took(struct ktls *ktls, size_t len)
 {
 	ktls->sent.taken_bytes += len;
 }
 
 /*
- * Whether the kernel has records that TCP has not, which shutdown(2) and close(2) would drop. No event comes
- * when it has none any more. False, too, after some seconds in which nothing moved and nothing was on its
- * way, and where the kernel does not tell.
+ * Whether the kernel has bytes that TCP has not, which shutdown(2) and close(2) would drop. No event comes
+ * when it has none any more. False, and from then on, after KTLS_STILL_MS without progress, when the
+ * connection is gone, and where the kernel does not tell.
  */
 bool ktls_is_holding(struct ktls *ktls, int fd);
+
+/* What one look says, for that: the next record's number, what TCP was given in all, what of it is not
+ * acknowledged. */
+bool ktls_sent_look(struct ktls_sent *sent, uint64_t record, uint64_t given_bytes, int unacked_bytes,
+		    uint64_t now_ms);
 
 #endif

@@ -27,7 +27,7 @@ struct leg {
 	bool was_reset;	   /* a write has met the reset, which the kernel reports only once */
 	bool is_blocked;   /* the last write took nothing */
 	int mark_bytes;	   /* see ktls_mark(); in leg_discard() only */
-	bool is_starved;   /* neither did this one, although poll(2) says writable: see leg_is_starved() */
+	bool is_starved;   /* no event will come, see leg_is_starved() */
 	unsigned plain_reads, turn_reads; /* see leg_reads() */
 	struct pipe_pool *pipes;	  /* borrowed from leg_arm() */
 };
@@ -137,9 +137,9 @@ ssize_t leg_splice(struct leg *leg, struct pipe *pipe, size_t len);
 ssize_t leg_drain(struct leg *leg, struct pipe *pipe);
 
 /*
- * Whether it is of no use to wait for EVENT_OUT: with no memory left for TCP a kernel TLS socket takes
- * nothing, and poll(2) calls it writable nevertheless; so it does while leg_settle() waits for the kernel's
- * worker. Then the next try is a matter of time.
+ * Whether it is of no use to wait for EVENT_OUT, because poll(2) calls the socket writable already: with no
+ * memory left for TCP a kernel TLS socket takes nothing nevertheless, and leg_settle() may be waiting for the
+ * kernel's worker. Then the next try is a matter of time.
  */
 static inline bool leg_is_starved(const struct leg *leg)
 {

@@ -21,7 +21,7 @@ enum timer_class {
 	TIMER_PROBE, /* of a half-closed client, whether it is still there */
 	TIMER_CONNECT,
 	TIMER_LINGER,
-	TIMER_STARVED, /* no memory for TCP; beside the connection's other deadline */
+	TIMER_STARVED, /* no event will come, see leg_is_starved(); beside the connection's other deadline */
 	TIMER_CLASS_COUNT,
 };
 

@@ -144,7 +144,7 @@ static void conn_free(struct conn *c)
 }
 
 /* EVENT_OUT of a starved leg would be reported at once, again and again: time takes its place. */
-static void wait_for_memory(struct conn *c)
+static void wait_by_time(struct conn *c)
 {
 	bool client = c->want_client & EVENT_OUT && leg_is_starved(&c->client);
 	bool engine = c->want_engine & EVENT_OUT && leg_is_starved(&c->engine);
@@ -164,7 +164,7 @@ static void conn_event(struct conn *c)
 		conn_free(c);
 		return;
 	}
-	wait_for_memory(c);
+	wait_by_time(c);
 	event_want(c->env->loop, &c->client_event, c->want_client);
 	if (leg_is_open(&c->engine))
 		event_want(c->env->loop, &c->engine_event, c->want_engine);
@@ -471,7 +471,11 @@ void conn_drain(struct conn_env *env)
 	TAILQ_FOREACH_SAFE (c, &env->conns, link, next) {
 		if (c->state != CONN_HEAD || c->held)
 			continue;
-		(void)leg_end(&c->client); /* idle: nothing on the way that a close could destroy */
+		if (leg_end(&c->client) == -EAGAIN) { /* the last answer is still on its way */
+			c->state = CONN_DRAIN;
+			conn_event(c);
+			continue;
+		}
 		conn_free(c);
 	}
 }
@@ -480,8 +484,9 @@ bool conn_env_is_quiet(const struct conn_env *env)
 {
 	const struct conn *c;
 
+	/* One that lingers behind its end is no longer waited for. */
 	TAILQ_FOREACH (c, &env->conns, link)
-		if (c->state != CONN_DRAIN)
+		if (c->state != CONN_DRAIN || !(c->client.out_ended || c->cut))
 			return false;
 	return true;
 }

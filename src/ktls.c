@@ -30,7 +30,9 @@
  * room for, which a worker of the kernel carries over when room comes. poll(2) and SIOCOUTQ know of the first
  * alone, and at a shutdown(2) or close(2) the second is dropped. So it is counted: each record has its number
  * (TLS_TX has that of the next) and adds a fixed number of bytes, and what TCP was given is what was
- * acknowledged and what is queued.
+ * acknowledged and what is queued. Since Linux 6.5 there is a third place: while a pipe is not empty, what
+ * was taken from it may be in a record that is not complete. At the end of a stream its pipe is empty; that
+ * of one which is cut may not be, and then its FIN comes KTLS_STILL_MS late.
  *
  * A KeyUpdate cannot be followed: kernels before 6.14 have no way to, and the secret that the next keys are
  * made of is gone with OpenSSL's object.
@@ -48,6 +50,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#include "timer.h"
 
 #ifndef SOL_TLS
 #define SOL_TLS 282 /* linux/socket.h; glibc has it from 2.36 on */
@@ -79,9 +83,10 @@ enum message { MESSAGE_HELLO_REQUEST = 0, MESSAGE_TICKET = 4, MESSAGE_KEY_UPDATE
 #define TLS13_OVERHEAD_BYTES	    (5 + 1 + 16)
 #define TLS12_GCM_OVERHEAD_BYTES    (5 + 8 + 16)
 #define TLS12_CHACHA_OVERHEAD_BYTES (5 + 16)
-/* Who asks does so every 20 ms; the kernel's worker has waited that long only on a machine that stands still.
- */
-#define STILL_LOOKS_MAX 250
+/* TCP_CLOSE of netinet/tcp.h, which does not go together with linux/tcp.h. */
+#define TCP_STATE_CLOSE 7
+/* How often TCP's numbers are read until they belong together. */
+#define BASE_TRIES 8
 
 void ktls_readable(struct ktls *ktls)
 {
@@ -449,11 +454,9 @@ ssize_t ktls_splice(struct ktls *ktls, int fd, struct pipe *pipe, size_t len)
 
 /* The cipher's tls_crypto_info of the sending direction, whose keys are not for us. */
 union crypto_info {
-	struct tls_crypto_info head;
 	struct tls12_crypto_info_aes_gcm_128 aes_gcm_128;
 	struct tls12_crypto_info_aes_gcm_256 aes_gcm_256;
 	struct tls12_crypto_info_chacha20_poly1305 chacha20_poly1305;
-	uint8_t bytes[96];
 };
 
 /* The number of the next record, which each cipher has in the last eight bytes. */
@@ -461,31 +464,40 @@ static bool next_record(int fd, uint8_t info_len, uint64_t *number)
 {
 	union crypto_info info;
 	socklen_t len = info_len;
-	uint64_t big_endian;
+	uint64_t big_endian = 0;
 	bool good = getsockopt(fd, SOL_TLS, TLS_TX, &info, &len) == 0 && len == info_len;
 
 	if (good)
-		memcpy(&big_endian, info.bytes + info_len - sizeof(big_endian), sizeof(big_endian));
+		memcpy(&big_endian, (const uint8_t *)&info + info_len - sizeof(big_endian),
+		       sizeof(big_endian));
 	explicit_bzero(&info, sizeof(info));
-	*number = good ? be64toh(big_endian) : 0;
+	*number = be64toh(big_endian);
 	return good;
 }
 
-/*
- * What TCP was given so far, but for a constant, and how much of it is not acknowledged. An acknowledgement
- * between the two calls makes the sum too small, never too large.
- */
-static bool given_to_tcp(int fd, uint64_t *bytes, int *unacked_bytes)
+static bool read_tcp_info(int fd, struct tcp_info *info)
 {
-	struct tcp_info info = {0};
-	socklen_t len = sizeof(info);
+	socklen_t len = sizeof(*info);
 
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
-	    len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(info.tcpi_bytes_acked) ||
-	    ioctl(fd, SIOCOUTQ, unacked_bytes) < 0 || *unacked_bytes < 0)
-		return false;
-	*bytes = (uint64_t)info.tcpi_bytes_acked + (uint64_t)*unacked_bytes;
-	return true;
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0 &&
+	       len >= offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(info->tcpi_bytes_acked);
+}
+
+/* What TCP was given before the first record that is counted. */
+static bool read_base(int fd, uint64_t *bytes)
+{
+	struct tcp_info before = {0}, after = {0};
+	int unacked_bytes = 0;
+
+	for (int tries = 0; tries < BASE_TRIES; tries++) {
+		if (!read_tcp_info(fd, &before) || ioctl(fd, SIOCOUTQ, &unacked_bytes) < 0 ||
+		    unacked_bytes < 0 || !read_tcp_info(fd, &after))
+			return false;
+		*bytes = (uint64_t)before.tcpi_bytes_acked + (uint64_t)unacked_bytes;
+		if (before.tcpi_bytes_acked == after.tcpi_bytes_acked)
+			return true;
+	}
+	return false;
 }
 
 void ktls_begin_sending(struct ktls *ktls, int fd)
@@ -493,7 +505,6 @@ void ktls_begin_sending(struct ktls *ktls, int fd)
 	struct ktls_sent sent = {0};
 	struct tls_crypto_info head;
 	socklen_t len = sizeof(head);
-	int unacked_bytes;
 
 	ktls->sent = sent;
 	if (getsockopt(fd, SOL_TLS, TLS_TX, &head, &len) < 0 || len != sizeof(head))
@@ -516,25 +527,41 @@ void ktls_begin_sending(struct ktls *ktls, int fd)
 	}
 	if (ktls->is_tls13)
 		sent.overhead_bytes = TLS13_OVERHEAD_BYTES;
-	if (next_record(fd, sent.info_len, &sent.first_record) &&
-	    given_to_tcp(fd, &sent.first_bytes, &unacked_bytes))
+	if (next_record(fd, sent.info_len, &sent.base_record) && read_base(fd, &sent.base_bytes))
 		ktls->sent = sent;
+}
+
+bool ktls_sent_look(struct ktls_sent *sent, uint64_t record, uint64_t given_bytes, int unacked_bytes,
+		    uint64_t now_ms)
+{
+	uint64_t records_bytes = sent->taken_bytes + (record - sent->base_record) * sent->overhead_bytes;
+
+	if (given_bytes >= sent->base_bytes + records_bytes)
+		return false;
+	if (unacked_bytes > 0 || given_bytes != sent->last_given_bytes)
+		sent->still_since_ms = 0;
+	else if (sent->still_since_ms == 0)
+		sent->still_since_ms = now_ms;
+	else if (now_ms - sent->still_since_ms >= KTLS_STILL_MS)
+		sent->info_len = 0;
+	sent->last_given_bytes = given_bytes;
+	return sent->info_len > 0;
 }
 
 bool ktls_is_holding(struct ktls *ktls, int fd)
 {
 	struct ktls_sent *sent = &ktls->sent;
-	uint64_t record, tcp_bytes;
-	int unacked_bytes;
+	struct tcp_info info = {0};
+	int unacked_bytes = 0;
+	uint64_t record;
 
-	/* The number first: what is on its way between the calls must not count as given. */
-	if (sent->info_len == 0 || !next_record(fd, sent->info_len, &record) ||
-	    !given_to_tcp(fd, &tcp_bytes, &unacked_bytes))
+	/* What is acknowledged between the first two calls is in neither: less seems to be given, not more.
+	 */
+	if (sent->info_len == 0 || !read_tcp_info(fd, &info) || ioctl(fd, SIOCOUTQ, &unacked_bytes) < 0 ||
+	    unacked_bytes < 0 || !next_record(fd, sent->info_len, &record))
 		return false;
-	tcp_bytes -= sent->first_bytes;
-	bool holding = tcp_bytes < sent->taken_bytes + (record - sent->first_record) * sent->overhead_bytes;
-	bool still = unacked_bytes == 0 && tcp_bytes == sent->tcp_bytes;
-	sent->tcp_bytes = tcp_bytes;
-	sent->still_looks = still ? (uint8_t)(sent->still_looks + 1) : 0;
-	return holding && sent->still_looks < STILL_LOOKS_MAX;
+	if (info.tcpi_state == TCP_STATE_CLOSE) /* a reset has emptied the queue; SIOCOUTQ does not tell */
+		return false;
+	return ktls_sent_look(sent, record, (uint64_t)info.tcpi_bytes_acked + (uint64_t)unacked_bytes,
+			      unacked_bytes, timer_now_ms());
 }

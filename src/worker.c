@@ -27,7 +27,7 @@
 #define REST_MS 5000
 /* How soon a half-closed client's reset is noticed; nothing but a look at the socket tells. */
 #define PROBE_MS 2000
-/* Between two tries to write when there is no memory for TCP. */
+/* Between two tries to write or to end where no event will come. */
 #define STARVED_MS 20
 
 static void accepted(struct event_source *source, int fd_or_errno)

@@ -163,8 +163,8 @@ def stall_line(records):
     left_out, shares, longest = all_of("left_out"), all_of("stalled_share"), all_of("longest_stall_ms")
     if left_out:
         text = (f"the machine stood still for {stats.median(shares) * 100:.1f} % of the time (worst round: "
-                f"{max(shares) * 100:.1f} %, longest: {max(longest):.0f} ms); the latencies are without what ran "
-                f"meanwhile ({stats.median(left_out) * 100:.1f} %, at most {max(left_out) * 100:.1f} %)")
+                f"{max(shares) * 100:.1f} %, longest: {max(longest):.0f} ms); left out of the latencies is "
+                f"what ran meanwhile ({stats.median(left_out) * 100:.1f} %, at most {max(left_out) * 100:.1f} %)")
         print("\n".join(textwrap.wrap(text, LINE, subsequent_indent="  ")))
 
 

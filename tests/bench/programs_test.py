@@ -15,10 +15,22 @@ from harness.host import RELEASE, TOKEN
 from harness.proxies import free_port
 
 
-def hog(core, seconds):
+def may_be_realtime():
+    """Root may not everywhere."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        return False
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    return True
+
+
+def hog(core, seconds, ready):
     """Nobody else runs there meanwhile, real-time processes of lower priority neither."""
     os.sched_setaffinity(0, {core})
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+    ready.set()
+    time.sleep(0.5)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         pass
@@ -63,28 +75,29 @@ class Programs(unittest.TestCase):
         if child.stdout:
             child.stdout.close()
 
-    @unittest.skipUnless(os.geteuid() == 0, "watching a processor needs root")
+    @unittest.skipUnless(may_be_realtime(), "watching a processor needs real-time priorities")
     def test_what_ran_while_the_processor_stood_still_is_left_out(self):
         core = max(os.sched_getaffinity(0))
         load = subprocess.Popen(["taskset", "-c", str(core), os.path.join(RELEASE, "bench/load"), "ping", "--port",
-                                 str(self.gate_port), "--token", TOKEN, "--requests", "500", "--interval-us", "2000",
+                                 str(self.gate_port), "--token", TOKEN, "--requests", "1500", "--interval-us", "2000",
                                  "--watch", str(core), "--wait"],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.addCleanup(self.end, load)
         self.assertEqual(load.stdout.readline(), "ready\n")
+        ready = multiprocessing.Event()
+        child = multiprocessing.Process(target=hog, args=(core, 0.2, ready))
+        child.start()
+        ready.wait()
         load.stdin.write("\n")
         load.stdin.close()
-        time.sleep(0.3)
-        child = multiprocessing.Process(target=hog, args=(core, 0.2))
-        child.start()
         child.join()
         result = json.loads(load.stdout.read())
-        self.assertEqual((result["errors"], result["latencies"], result["watched"]), (0, 500, 1))
+        self.assertEqual((result["errors"], result["latencies"], result["watched"]), (0, 1500, 1))
         self.assertGreaterEqual(result["left_out"], 90)
         self.assertGreater(result["longest_stall_ms"], 150)
-        self.assertGreater(result["stalled_share"], 0.1)
+        self.assertGreater(result["stalled_share"], 0.03)
         self.assertGreater(result["all_p99_us"], 100000)
-        self.assertLess(result["max_us"], 100000)
+        self.assertLess(result["max_us"], result["longest_stall_ms"] * 1000)
 
     def test_without_a_watch_nothing_is_left_out(self):
         code, (result,) = self.run_load(self.gate_port, "ping", "--requests", "50")
