@@ -98,7 +98,8 @@ struct conn {
 	bool engine_end_settled; /* the client's end was carried to the engine, or must not be */
 	bool truncation_counted;
 	bool cut;		 /* the answer was not finished: DRAIN sends no close_notify */
-	int unsent_bytes;	 /* in the client's socket when the linger deadline last passed */
+	bool is_owed;		 /* its last answer was for a good token, and may not have arrived yet */
+	uint64_t acked_bytes;	 /* by the client's machine, when the linger deadline last passed */
 	bool hangup_seen;	 /* the client's FIN was reported; it would be for ever */
 	struct conn_list *queue; /* where queue_link is: of env, gathered or again; NULL */
 	bool is_bulk;		 /* its exchange has used up a turn's bytes, or filled a peer's buffer */

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "compiler.h"
@@ -174,6 +175,12 @@ int leg_end(struct leg *leg);
  * hold what no ioctl tells of.
  */
 bool leg_is_done(const struct leg *leg);
+
+/*
+ * Of a TCP leg: whether the peer's machine has yet to acknowledge something; what it has, but for a constant,
+ * in *acked_bytes.
+ */
+bool leg_has_unacked(const struct leg *leg, uint64_t *acked_bytes);
 
 /* After leg_end(): the FIN of a TLS leg, too. After leg_settle() alone: the end of a stream that was cut. */
 void leg_fin(struct leg *leg);

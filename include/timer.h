@@ -15,6 +15,7 @@
 enum timer_class {
 	TIMER_HANDSHAKE,
 	TIMER_HEAD,
+	TIMER_HURRY, /* in place of these two, while the program is ending */
 	TIMER_BODY,
 	TIMER_REST, /* shortly after an answer */
 	TIMER_IDLE,

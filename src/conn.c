@@ -396,7 +396,7 @@ static enum conn_step state_arm(struct conn *c)
 		tls_expect_secrets(c->client.tls, true);
 	relay_init(&c->up, &c->client, &c->engine); /* the record of a refusal, too, tells who carried it */
 	relay_init(&c->down, &c->engine, &c->client);
-	deadline(c, TIMER_HEAD);
+	deadline(c, c->env->draining ? TIMER_HURRY : TIMER_HEAD);
 	c->state = CONN_HEAD;
 	return NEXT;
 }
@@ -423,7 +423,7 @@ static enum conn_step state_head(struct conn *c)
 				: HTTP_MORE) {
 		case HTTP_OK:
 			c->x = (struct exchange){.head_bytes = head_bytes, .started_ms = timer_now_ms()};
-			c->is_bulk = false;
+			c->is_bulk = c->is_owed = false;
 			c->scan = (struct http_scan){0}; /* the answer's head is scanned next */
 			timer_stop(&c->env->timers, &c->timer);
 			c->state = CONN_CHECK;
@@ -439,7 +439,7 @@ static enum conn_step state_head(struct conn *c)
 			return head_ended(c);
 		if (n == -EAGAIN) {
 			/* The first byte of a further head ends the idle time and starts that head's own. */
-			if (c->held && c->timer.class != TIMER_HEAD)
+			if (c->held && c->timer.class != TIMER_HEAD && c->timer.class != TIMER_HURRY)
 				deadline(c, TIMER_HEAD);
 			want(c, &c->client, EVENT_IN);
 			want(c, &c->engine,
@@ -1014,6 +1014,7 @@ static enum conn_step answer_done(struct conn *c)
 	}
 	if (!c->x.keep_engine || surplus || leg_has_pending(&c->engine))
 		conn_engine_close(c);
+	c->is_owed = c->x.principal;
 	c->x.principal = NULL; /* nobody's until the next head is read; its snapshot may go */
 	c->scan = (struct http_scan){0};
 	deadline(c, c->held ? TIMER_HEAD : TIMER_REST);
@@ -1248,10 +1249,13 @@ void conn_client_gone(struct conn *c)
 
 enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 {
-	int unsent_bytes = 0;
+	uint64_t acked_bytes = 0;
 
 	switch (class) {
+	case TIMER_HURRY:
 	case TIMER_HEAD:
+		if (c->state != CONN_HEAD)
+			break;
 		if (!c->held) { /* it never asked for anything */
 			c->state = CONN_DRAIN;
 			return NEXT;
@@ -1281,9 +1285,9 @@ enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 	case TIMER_CONNECT:
 		return refuse_engine(c, 503, -ETIMEDOUT, NULL);
 	case TIMER_LINGER: /* a slow reader that still gets on has another turn */
-		if (c->x.principal && ioctl(c->client.fd, SIOCOUTQ, &unsent_bytes) == 0 && unsent_bytes > 0 &&
-		    (c->unsent_bytes == 0 || unsent_bytes < c->unsent_bytes)) {
-			c->unsent_bytes = unsent_bytes;
+		if ((c->x.principal || c->is_owed) && leg_has_unacked(&c->client, &acked_bytes) &&
+		    (c->acked_bytes == 0 || acked_bytes > c->acked_bytes)) {
+			c->acked_bytes = acked_bytes;
 			deadline(c, TIMER_LINGER);
 			return WAIT;
 		}

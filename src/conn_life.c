@@ -367,7 +367,7 @@ int conn_accept(struct conn_env *env, int fd, struct tls_server *server, bool is
 	TAILQ_INSERT_TAIL(&env->conns, c, link);
 	env->conns_count++;
 	counter_add(&env->counters, COUNTER_OPENED, 1);
-	timer_start(&env->timers, &c->timer, TIMER_HANDSHAKE, timer_now_ms());
+	timer_start(&env->timers, &c->timer, env->draining ? TIMER_HURRY : TIMER_HANDSHAKE, timer_now_ms());
 	conn_event(c);
 	return 0;
 }
@@ -463,20 +463,34 @@ void conn_env_end_expired(struct conn_env *env)
 		recheck_all(env, now_s);
 }
 
+/*
+ * An answer for a good token is on its way to the client. The kernel goes on with that when the program has
+ * ended, but not when its network namespace ends with it, as a container's does.
+ */
+static bool is_arriving(const struct conn *c)
+{
+	uint64_t acked_bytes;
+
+	return (c->x.principal || c->is_owed) && leg_has_unacked(&c->client, &acked_bytes);
+}
+
 void conn_drain(struct conn_env *env)
 {
 	struct conn *c, *next;
 
 	env->draining = true;
 	TAILQ_FOREACH_SAFE (c, &env->conns, link, next) {
+		if (c->state < CONN_HEAD || (c->state == CONN_HEAD && c->held))
+			timer_start(&env->timers, &c->timer, TIMER_HURRY, timer_now_ms());
 		if (c->state != CONN_HEAD || c->held)
 			continue;
-		if (leg_end(&c->client) == -EAGAIN) { /* the last answer is still on its way */
+		bool is_under_way = is_arriving(c);
+		if (leg_end(&c->client) == -EAGAIN || is_under_way) {
 			c->state = CONN_DRAIN;
 			conn_event(c);
-			continue;
+		} else {
+			conn_free(c);
 		}
-		conn_free(c);
 	}
 }
 
@@ -484,9 +498,9 @@ bool conn_env_is_quiet(const struct conn_env *env)
 {
 	const struct conn *c;
 
-	/* One that lingers behind its end is no longer waited for. */
+	/* Who only lingers behind its end is no longer waited for. */
 	TAILQ_FOREACH (c, &env->conns, link)
-		if (c->state != CONN_DRAIN || !(c->client.out_ended || c->cut))
+		if (c->state != CONN_DRAIN || !(c->client.out_ended || c->cut) || is_arriving(c))
 			return false;
 	return true;
 }

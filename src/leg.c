@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <linux/sockios.h>
+#include <linux/tcp.h> /* netinet/tcp.h has an older tcp_info, and does not go together with it */
 
 /* What a turn moves; less costs throughput. */
 #define UNSENT_MAX_BYTES (512 * 1024)
@@ -300,6 +300,20 @@ int leg_end(struct leg *leg)
 	}
 	leg->out_ended = true;
 	return result;
+}
+
+bool leg_has_unacked(const struct leg *leg, uint64_t *acked_bytes)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+	int unacked_bytes = 0;
+
+	*acked_bytes = 0;
+	if (getsockopt(leg->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+	    ioctl(leg->fd, SIOCOUTQ, &unacked_bytes) < 0)
+		return false;
+	*acked_bytes = info.tcpi_bytes_acked;
+	return unacked_bytes > 0;
 }
 
 void leg_fin(struct leg *leg)

@@ -27,6 +27,8 @@
 #define REST_MS 5000
 /* How soon a half-closed client's reset is noticed; nothing but a look at the socket tells. */
 #define PROBE_MS 2000
+/* Whoever has no request on its way yet may not keep the program from ending for longer. */
+#define HURRY_MS 2000
 /* Between two tries to write or to end where no event will come. */
 #define STARVED_MS 20
 
@@ -150,6 +152,7 @@ int worker_open(struct worker *worker, unsigned index, const struct worker_share
 	const unsigned timeouts_ms[TIMER_CLASS_COUNT] = {
 	    [TIMER_HANDSHAKE] = config->handshake_timeout_ms,
 	    [TIMER_HEAD] = config->head_timeout_ms,
+	    [TIMER_HURRY] = HURRY_MS,
 	    [TIMER_BODY] = config->head_timeout_ms,
 	    [TIMER_REST] = REST_MS,
 	    [TIMER_PROBE] = PROBE_MS,

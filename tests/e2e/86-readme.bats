@@ -71,11 +71,11 @@ block() {
 	has "$output" '^ci is revoked; '
 	fails file_has state/tokens '^ci '
 	block policy '**Own roles**' >state/policy
-	token=$(headgate token create ci --role ci 2>/dev/null)
+	token=$(headgate token create ci --role web 2>/dev/null)
 	output=$(bash -uc "$(block sh '**Roles**')") || [ $? = 1 ]
 	has "$output" '^refused$'
 	has "$output" '^  right  container-logs$'
-	has "$(headgate explain POST /containers/ci-3/restart --token ci)" '^         line 4 of '
+	has "$(headgate explain POST /containers/web-3/restart --token ci)" '^         line 4 of '
 	fails headgate explain POST /images/x/push --token ci >/dev/null
 	for _ in {1..50}; do
 		[ "$(curl -sS --cacert state/ca.pem -H "token: $token" "https://127.0.0.1:$GATE_PORT/_ping")" != OK ] || break

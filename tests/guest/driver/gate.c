@@ -66,7 +66,7 @@ static void become_gate(const struct gate_options *options, const char *log_path
 	execl(options->program, options->program, "serve", "--listen", "tls://127.0.0.1:0", "--engine",
 	      options->engine_url, "--cert", cert, "--key", key, "--workers", "1", "--admin", admin,
 	      "--event", options->event, "--ktls", options->ktls, "--mover", options->mover, "--log-level",
-	      "debug", "--sandbox", "on", "--drain-timeout", "1s", "--tokens", tokens_path,
+	      "debug", "--sandbox", "on", "--drain-timeout", options->drain_timeout, "--tokens", tokens_path,
 	      tls ? "--engine-cert-dir" : (char *)NULL, client, (char *)NULL);
 	fprintf(stderr, "driver: cannot run %s: %s\n", options->program, strerror(errno));
 	_exit(127);
@@ -119,13 +119,18 @@ bool gate_is_alive(const struct gate *gate)
 
 int gate_stop(struct gate *gate, uint64_t deadline_ms)
 {
+	if (gate->pid == 0)
+		return -1;
+	(void)kill(gate->pid, SIGTERM);
+	return gate_wait(gate, deadline_ms);
+}
+
+int gate_wait(struct gate *gate, uint64_t deadline_ms)
+{
 	pid_t pid = gate->pid, ended = 0;
 	int status = 0;
 
-	if (pid == 0)
-		return -1;
 	gate->pid = 0;
-	(void)kill(pid, SIGTERM);
 	while ((ended = waitpid(pid, &status, WNOHANG)) == 0 && clock_now_ms() < deadline_ms)
 		clock_sleep_ms(LOG_TICK_MS);
 	if (ended == 0) {

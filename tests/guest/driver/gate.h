@@ -14,7 +14,7 @@
 
 struct gate_options {
 	const char *program, *ktls, *event, *mover, *dir; /* dir has the certificates and gets the log */
-	const char *engine_url, *name;
+	const char *engine_url, *name, *drain_timeout;
 };
 
 struct gate {
@@ -30,6 +30,8 @@ struct gate {
 int gate_start(struct gate *gate, const struct gate_options *options, uint64_t deadline_ms);
 /* SIGTERM. 0 when it exited with 0 in time; else -1, and it was killed. */
 int gate_stop(struct gate *gate, uint64_t deadline_ms);
+/* The same for one that has got its SIGTERM. */
+int gate_wait(struct gate *gate, uint64_t deadline_ms);
 bool gate_is_alive(const struct gate *gate);
 
 /* Whether it was built with a sanitizer, whose memory is none of its own. */

@@ -151,6 +151,7 @@ static int driver_open(struct driver *driver, const struct settings *settings)
 				  .ktls = settings->ktls,
 				  .event = settings->event,
 				  .mover = settings->mover,
+				  .drain_timeout = DRAIN_TIMEOUT,
 				  .carried = who_carries(settings),
 				  .slowness = clock_slowness()};
 	driver->scale = settings->scale ? settings->scale : driver->slowness > 6 ? 4 : 1;
@@ -252,6 +253,7 @@ int main(int argc, char **argv)
 	cases_tunnel(&list);
 	cases_arm(&list);
 	cases_revoke(&list);
+	cases_drain(&list);
 	cases_small(&list);
 	cases_urgent(&list);
 	cases_cut(&list);

@@ -17,6 +17,7 @@
 #define KIB		  ((uint64_t)1024)
 #define MIB		  ((uint64_t)1024 * 1024)
 #define RUN_CLIENTS_MAX	  1024
+#define DRAIN_TIMEOUT	  "1s" /* of all cases but those about it */
 
 /* Which engine stands behind headgate; each has a headgate of its own. */
 enum leg_kind {
@@ -68,6 +69,7 @@ struct test_list {
 
 struct driver {
 	const char *program, *ktls, *event, *mover;
+	const char *drain_timeout; /* of each headgate that is started */
 	enum carried carried;
 	unsigned scale;	 /* sizes of streams that stand still are divided by this */
 	double slowness; /* limits are multiplied by this */
@@ -113,6 +115,7 @@ void cases_message(struct test_list *list);
 void cases_tunnel(struct test_list *list);
 void cases_arm(struct test_list *list);
 void cases_revoke(struct test_list *list);
+void cases_drain(struct test_list *list);
 void cases_small(struct test_list *list);
 void cases_urgent(struct test_list *list);
 void cases_cut(struct test_list *list);

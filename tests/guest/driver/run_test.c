@@ -74,7 +74,8 @@ int run_prepare(struct driver *driver, enum leg_kind leg)
 					     .mover = driver->mover,
 					     .dir = driver->dir,
 					     .engine_url = engine->url,
-					     .name = legs[leg].name};
+					     .name = legs[leg].name,
+					     .drain_timeout = driver->drain_timeout};
 	int result = gate_start(gate, &options, clock_now_ms() + (uint64_t)(LONG_MS * driver->slowness));
 	driver->start_error[leg] = result;
 	if (result == 0)
