@@ -60,6 +60,7 @@ struct test {
 	enum framing framing;
 	struct records records;
 	unsigned variant;
+	unsigned cpu_factor; /* as much more CPU than the driver's headgate may use; 0: as most cases */
 };
 
 struct test_list {
