@@ -90,10 +90,16 @@ void conn_env_renew(struct conn_env *env, struct snapshot *snapshot);
 /* Ends the exchanges whose token has ended by the clock; cheap while none has. */
 void conn_env_end_expired(struct conn_env *env);
 
-/* SIGTERM: closes idle connections now, the others after their present exchange. */
+/*
+ * SIGTERM: closes idle connections now, or when their last answer has arrived, the others after their present
+ * exchange. Who has sent no whole request by then has two seconds for it.
+ */
 void conn_drain(struct conn_env *env);
 
-/* True when every connection that is left only waits for its client to hang up. */
+/*
+ * True when every connection that is left only waits for its client to hang up, and no answer for a good
+ * token is on its way.
+ */
 bool conn_env_is_quiet(const struct conn_env *env);
 
 #endif
