@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * case_drain.c: headgate is told to end, or its client ends, while the last answer of a kept connection is
- * not read yet. Log lines and metrics say that it was delivered then, but it is in the kernel: in the socket,
- * or, with kernel TLS, in front of it. A container's network goes with its last process, so headgate stays
- * for it.
+ * case_drain.c: headgate is told to end while the last answer of a kept connection is not read yet. Log lines
+ * and metrics say that it was delivered then, but it is in the kernel's socket. A container's network goes
+ * with its last process, so headgate stays for it.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -20,8 +19,6 @@
 #define WINDOW_BYTES 16384
 /* Far longer than headgate takes to end, shorter than a connection that has ended lingers (10 s). */
 #define UNREAD_MS 3000
-/* Longer than that. */
-#define LATE_MS 12000
 
 /* A client that has an answer on its way, of which its window takes the beginning. */
 static struct peer *client_with_answer(struct run *run, struct head *head, uint64_t *id)
@@ -72,20 +69,6 @@ static void unread_answer(struct run *run)
 	end(run);
 }
 
-/* The client ends its direction, and reads after a while. */
-static void late_reader(struct run *run)
-{
-	struct head head;
-	uint64_t id;
-	struct peer *client = client_with_answer(run, &head, &id);
-
-	if (!client ||
-	    !run_expect(run, peer_end_by(client, run_deadline(run, PROMPTLY_MS)) == 0, "cannot end"))
-		return;
-	clock_sleep_ms(LATE_MS);
-	(void)run_body(run, client, &head, id + 1, ANSWER_BYTES, true);
-}
-
 /* Who has not asked for anything yet does not keep it: one before its handshake, one in the middle of a head.
  */
 static void strangers(struct run *run)
@@ -116,8 +99,5 @@ void cases_drain(struct test_list *list)
 		test_add(list, test, "drain-unread-answer/%s", name);
 		test.run = strangers;
 		test_add(list, test, "drain-strangers/%s", name);
-		test.core = false;
-		test.run = late_reader;
-		test_add(list, test, "late-reader/%s", name);
 	}
 }

@@ -38,6 +38,7 @@
 #define RESET_WINDOW_BYTES 2048
 #define WHOLE_MS	   (5 * LONG_MS) /* workers are waited for, or the persist timer */
 #define HELD_MS		   200
+#define LATE_MS		   14000 /* they linger for 10 s */
 #define RMEM		   "/proc/sys/net/ipv4/tcp_rmem"
 #define WMEM		   "/proc/sys/net/ipv4/tcp_wmem"
 #define TEXT_CAP	   100
@@ -214,6 +215,35 @@ static void reset_while_held(struct run *run)
 	peer_reset(client);
 }
 
+/* A kept connection's last answer, of which the kernel holds a part; the client ends its direction, and reads
+ * when a connection without a token would no longer linger. */
+static void read_late(struct run *run)
+{
+	uint64_t id = run_new_id(run);
+	struct peer *client = run_client(run, RESET_WINDOW_BYTES);
+	char request[200], line[500];
+
+	snprintf(request, sizeof(request), "GET /containers/json?id=%" PRIu64 "&seed=%" PRIu64 "&bytes=%d",
+		 id, id, RECORD_BYTES);
+	if (!client || !run_ask(run, client, request, NULL))
+		return;
+	bool over = gate_log_wait(run->gate, run->log_from, "/containers/json 200", NULL, line, sizeof(line),
+				  run_deadline(run, LONG_MS));
+	if (!run_expect(run, over, "the kernel did not take the answer") ||
+	    !run_expect(run, peer_end_by(client, run_deadline(run, PROMPTLY_MS)) == 0, "cannot end"))
+		return;
+	clock_sleep_ms(LATE_MS);
+	uint64_t bytes = 0;
+	enum ending ending = peer_drain_by(client, &bytes, run_deadline(run, WHOLE_MS));
+	run_expect(run, bytes > RECORD_BYTES && ending == ENDING_CLEAN,
+		   "%" PRIu64 " bytes of a head and %d came: %s", bytes, RECORD_BYTES, ending_name(ending));
+}
+
+static void small_buffers_late(struct run *run)
+{
+	with_setting(run, &setting_small, 1, read_late);
+}
+
 static void small_buffers_reset(struct run *run)
 {
 	with_setting(run, &setting_small, 1, reset_while_held);
@@ -239,6 +269,7 @@ void cases_small(struct test_list *list)
 	} cases[] = {{"small-buffers", small_buffers, true, false},
 		     {"small-buffers-busy", small_buffers_busy, true, false},
 		     {"small-buffers-reset", small_buffers_reset, true, true},
+		     {"small-buffers-late", small_buffers_late, false, true},
 		     {"small-buffers-long-segments", small_buffers_long_segments, false, false},
 		     {"wide-window", wide_window, true, false}};
 
