@@ -35,7 +35,7 @@ static void teardown(void)
 	cr_assert_eq(system(command), 0);
 }
 
-TestSuite(access, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(access, .init = setup, .fini = teardown, .timeout = 300);
 
 static void spill(const char *name, const char *text)
 {

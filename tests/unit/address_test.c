@@ -6,7 +6,7 @@
 
 #include "address.h"
 
-TestSuite(address, .timeout = 30);
+TestSuite(address, .timeout = 300);
 
 static struct address address_of(const char *text)
 {

@@ -8,8 +8,8 @@
 
 #include "net_support.h"
 
-/* What the header says is two seconds; a loaded host may add to that. */
-#define AT_MOST_MS 3500
+/* What the header says is two seconds; a loaded host adds to that, one that hangs goes on for ever. */
+#define AT_MOST_MS 10000
 
 static char dir[64], admin_path[108], engine_path[108], answer[4096];
 static struct admin admin;
@@ -52,7 +52,7 @@ static void teardown(void)
 	net_dir_remove(dir);
 }
 
-TestSuite(admin, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(admin, .init = setup, .fini = teardown, .timeout = 300);
 
 /* Sends the bytes, lets admin answer and reads all until the end; the status or 0. */
 static int ask(const char *request, size_t len, bool draining)

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-TestSuite(body, .timeout = 60);
+TestSuite(body, .timeout = 300);
 
 #define BYTES(text) (text), sizeof(text) - 1
 

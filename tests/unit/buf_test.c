@@ -5,7 +5,7 @@
 
 #include "buf.h"
 
-TestSuite(buf, .timeout = 20);
+TestSuite(buf, .timeout = 300);
 
 Test(buf, a_fresh_one_is_empty)
 {

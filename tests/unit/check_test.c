@@ -12,7 +12,7 @@
 
 #define NOBODY 65534
 
-TestSuite(check, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(check, .init = setup, .fini = teardown, .timeout = 300);
 
 static char path[4096];
 

@@ -10,7 +10,7 @@
 #include "config.h"
 #include "pki_names.h"
 
-TestSuite(config_host, .timeout = 30);
+TestSuite(config_host, .timeout = 300);
 
 #define NONE CONFIG_HOST_NONE
 #define DNS  CONFIG_HOST_DNS

@@ -9,7 +9,7 @@
 #include "config.h"
 #include "config_option.h"
 
-TestSuite(config, .timeout = 30);
+TestSuite(config, .timeout = 300);
 
 /* The environment of the test at hand: name, value, name, value, NULL. */
 static const char *environment[16];

@@ -27,7 +27,7 @@ static void teardown(void)
 	net_dir_remove(dir);
 }
 
-TestSuite(engine_ask, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(engine_ask, .init = setup, .fini = teardown, .timeout = 300);
 
 /* An engine for one connection: reads a request's head, says `answer` byte by byte, and closes or holds on.
  */

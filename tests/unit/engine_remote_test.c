@@ -27,7 +27,7 @@ static void teardown(void)
 	net_dir_remove(dir);
 }
 
-TestSuite(engine_remote, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(engine_remote, .init = setup, .fini = teardown, .timeout = 300);
 
 static int init_at(const char *text)
 {

@@ -19,7 +19,7 @@ static void teardown(void)
 	net_dir_remove(dir);
 }
 
-TestSuite(engine, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(engine, .init = setup, .fini = teardown, .timeout = 300);
 
 static int init_at(struct engine *engine, const char *text)
 {

@@ -77,7 +77,7 @@ static struct engine_ids ids_of(const char *first, const char *second)
 #define OK_CLOSE  "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"
 #define OK_LENGTH "HTTP/1.0 200 OK\r\nContent-Length: 34\r\n\r\n"
 
-TestSuite(engine_watch, .timeout = 60);
+TestSuite(engine_watch, .timeout = 300);
 
 Test(engine_watch, both_ids)
 {

@@ -5,8 +5,8 @@
 
 #include "event_support.h"
 
-TestSuite(remove, .timeout = 60);
-TestSuite(many, .timeout = 60);
+TestSuite(remove, .timeout = 300);
+TestSuite(many, .timeout = 300);
 
 static void remove_and_free(struct probe *probe)
 {

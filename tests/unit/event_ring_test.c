@@ -48,7 +48,7 @@ static void expect_refused(int error, const char *what, unsigned op)
 	cr_expect(error == EACCES || error == EINVAL, "%s %u: %s", what, op, strerror(error));
 }
 
-Test(event_ring, nothing_but_what_events_need, .timeout = 60)
+Test(event_ring, nothing_but_what_events_need, .timeout = 300)
 {
 	static const unsigned char allowed[] = {IORING_OP_POLL_ADD, IORING_OP_ACCEPT, IORING_OP_ASYNC_CANCEL};
 	int result = 0;

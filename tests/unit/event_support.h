@@ -78,10 +78,10 @@ static inline unsigned calls_in_wait(struct event_loop *loop, struct probe *prob
 	return probe->calls - before;
 }
 
-/* Waits until *count reaches `enough`; false after five seconds. */
+/* Waits until *count reaches `enough`; false when it never does. */
 static inline bool wait_for(struct event_loop *loop, const unsigned *count, unsigned enough)
 {
-	long long until = net_now_ms() + 5000;
+	long long until = net_now_ms() + NET_PATIENCE_MS;
 
 	while (*count < enough && net_now_ms() < until)
 		cr_assert_eq(event_wait(loop, 100), 0);

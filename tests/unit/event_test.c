@@ -5,7 +5,7 @@
  */
 #include "event_support.h"
 
-TestSuite(event, .timeout = 60);
+TestSuite(event, .timeout = 300);
 
 EVENT_TEST(event, in_is_reported_when_bytes_come)
 {

@@ -50,7 +50,7 @@ static void tear_down(void)
 	cr_assert_eq(rmdir(dir), 0);
 }
 
-TestSuite(explain, .timeout = 60, .init = set_up, .fini = tear_down);
+TestSuite(explain, .timeout = 300, .init = set_up, .fini = tear_down);
 
 #define OUTPUT_CAP 32768
 

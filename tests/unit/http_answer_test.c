@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-TestSuite(http, .timeout = 60);
+TestSuite(http, .timeout = 300);
 
 struct answer_case {
 	const char *bytes;

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-TestSuite(http, .timeout = 60);
+TestSuite(http, .timeout = 300);
 
 /* A head of exactly `total` bytes: PING HOST, one long field, the empty line. */
 static char *long_head(size_t total)

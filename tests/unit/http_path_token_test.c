@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-TestSuite(http_path_token, .timeout = 60);
+TestSuite(http_path_token, .timeout = 300);
 
 /* The target as it comes; what the path is then, and the token. path NULL: refused with HTTP_REFUSED_PATH. */
 static const struct row {

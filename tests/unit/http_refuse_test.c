@@ -2,7 +2,7 @@
 /* http_refuse_test.c: requests that are never forwarded, each with the reason it must be refused for. */
 #include "http_support.h"
 
-TestSuite(http, .timeout = 60);
+TestSuite(http, .timeout = 300);
 
 #define ANY_VERSION   "HTTP/1.1\r\n"
 #define LINE(target)  "GET " target " " ANY_VERSION HOST END

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-TestSuite(http, .timeout = 60);
+TestSuite(http, .timeout = 300);
 
 /* What the parser says in one line: framing, then only what is not usual. */
 static void request_text(const struct http_request *request, char *buf, size_t cap)

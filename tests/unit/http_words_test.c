@@ -4,7 +4,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(http, .timeout = 60);
+TestSuite(http, .timeout = 300);
 
 static bool one_of(int c, const char *set)
 {

@@ -5,7 +5,7 @@
 
 #include <glob.h>
 
-TestSuite(inspect_oracle, .timeout = 120);
+TestSuite(inspect_oracle, .timeout = 300);
 
 /* UTF-8 of a character above ASCII. */
 static size_t encode(char out[4], unsigned long code)

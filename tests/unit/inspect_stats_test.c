@@ -5,7 +5,7 @@
 #include "compiler.h"
 #include "inspect.h"
 
-TestSuite(inspect_stats, .timeout = 60);
+TestSuite(inspect_stats, .timeout = 300);
 
 Test(inspect_stats, listed)
 {

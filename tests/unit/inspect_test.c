@@ -2,7 +2,7 @@
 /* (long: tables of bodies, a row each, judged by the same few lines) */
 #include "inspect_support.h"
 
-TestSuite(inspect, .timeout = 60);
+TestSuite(inspect, .timeout = 300);
 
 enum who {
 	NONE,

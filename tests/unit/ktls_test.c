@@ -4,7 +4,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(ktls, .timeout = 30);
+TestSuite(ktls, .timeout = 300);
 
 /* Records of 22 bytes more than their content; TCP had 1000 bytes before them. */
 static struct ktls_sent begun(void)

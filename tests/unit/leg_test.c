@@ -4,7 +4,7 @@
 
 #include "tls_support.h"
 
-TestSuite(leg, .timeout = 30);
+TestSuite(leg, .timeout = 300);
 
 static char bytes[65536];
 

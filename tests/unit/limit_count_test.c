@@ -5,7 +5,7 @@
 
 #include "limit_support.h"
 
-TestSuite(limit_count, .timeout = 60);
+TestSuite(limit_count, .timeout = 300);
 
 #define MAX	  5u
 #define WINDOW_MS 60000u

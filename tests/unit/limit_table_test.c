@@ -7,7 +7,7 @@
 
 #include "limit_table.h"
 
-TestSuite(limit_table, .timeout = 60);
+TestSuite(limit_table, .timeout = 300);
 
 static uint64_t hash_of(const uint8_t *key, size_t len)
 {

@@ -4,7 +4,7 @@
 
 #include "limit_support.h"
 
-TestSuite(limit, .timeout = 60);
+TestSuite(limit, .timeout = 300);
 
 #define MAX	  5u
 #define WINDOW_MS 60000u

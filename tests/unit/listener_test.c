@@ -28,7 +28,7 @@ static void teardown(void)
 	net_dir_remove(dir);
 }
 
-TestSuite(listener, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(listener, .init = setup, .fini = teardown, .timeout = 300);
 
 static int open_at(struct listener *listener, const char *text, unsigned workers)
 {

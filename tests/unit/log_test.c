@@ -12,7 +12,7 @@
 
 #include "log.h"
 
-TestSuite(log, .timeout = 10);
+TestSuite(log, .timeout = 300);
 
 /* What was written to standard error since capture_start(). */
 static char captured[65536];

@@ -7,7 +7,7 @@
 
 #include "net_support.h"
 
-TestSuite(pipe, .timeout = 30);
+TestSuite(pipe, .timeout = 300);
 
 static char bytes[65536], got[65536];
 

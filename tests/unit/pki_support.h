@@ -47,7 +47,7 @@ static inline void teardown(void)
 	cr_assert_eq(rmdir(dir), 0, "something else was left in %s", dir);
 }
 
-TestSuite(pki, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(pki, .init = setup, .fini = teardown, .timeout = 300);
 
 static inline int ensure(time_t now)
 {

@@ -7,7 +7,7 @@
 
 #include "policy_impl.h"
 
-TestSuite(policy_env, .timeout = 60);
+TestSuite(policy_env, .timeout = 300);
 
 static const char *const *environment;
 

@@ -12,7 +12,7 @@
 #include "../fuzz/policy_naive.h"
 #include "policy_impl.h"
 
-TestSuite(policy_roles, .timeout = 60);
+TestSuite(policy_roles, .timeout = 300);
 
 #define GOLDEN "tests/unit/policy_roles.txt"
 

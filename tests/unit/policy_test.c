@@ -8,7 +8,7 @@
 #include "../fuzz/policy_naive.h"
 #include "policy_impl.h"
 
-TestSuite(policy, .timeout = 60);
+TestSuite(policy, .timeout = 300);
 
 static struct policy *policy_of(const char *text)
 {

@@ -10,7 +10,7 @@
 
 #include "proxy_protocol.h"
 
-TestSuite(proxy_protocol, .timeout = 60);
+TestSuite(proxy_protocol, .timeout = 300);
 
 struct vector {
 	char name[64];

@@ -117,7 +117,8 @@ RELAY_TEST(a_reset_while_the_reader_is_slow)
 	rig->writer = -1;
 	cr_assert_eq(step(rig, BUDGET), RELAY_WAIT_OUT);
 	cr_assert_eq(pump(rig, NOTHING_LEFT), RELAY_FROM_FAILED);
-	cr_assert_geq(rig->received, rig->relay.moved_bytes);
+	/* The last of it may still be on its way: TCP on loopback waits for its softirq on a busy host. */
+	expect_received(rig, rig->relay.moved_bytes);
 }
 
 /* unix(7): what was sent before it is delivered, so nothing is lost, and it is an end like another. */

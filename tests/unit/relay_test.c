@@ -206,7 +206,7 @@ RELAY_TEST(no_budget_reads_nothing_but_still_drains)
 
 /* ---- without pipes ---- */
 
-Test(relay, copies_when_no_pipe_can_be_had, .timeout = 60)
+Test(relay, copies_when_no_pipe_can_be_had, .timeout = 300)
 {
 	struct rig rig;
 	struct rlimit before, few;

@@ -76,7 +76,7 @@ static void teardown(void)
 	net_dir_remove(rig.dir);
 }
 
-TestSuite(relay_tls, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(relay_tls, .init = setup, .fini = teardown, .timeout = 300);
 
 static enum relay_result step(struct relay *relay)
 {

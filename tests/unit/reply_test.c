@@ -7,7 +7,7 @@
 
 #include "reply.h"
 
-TestSuite(reply, .timeout = 10);
+TestSuite(reply, .timeout = 300);
 
 static char reply[REPLY_MAX_BYTES + 1];
 

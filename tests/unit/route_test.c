@@ -6,7 +6,7 @@
 
 #include "route.h"
 
-TestSuite(route, .timeout = 60);
+TestSuite(route, .timeout = 300);
 
 /* The plain meaning of a pattern, one segment after the other; what route.c does quickly. */
 static bool reference_matches(const char *pattern, const char *path)

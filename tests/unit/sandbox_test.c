@@ -61,7 +61,7 @@ static void teardown(void)
 	cr_assert_eq(system(command), 0);
 }
 
-TestSuite(sandbox, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(sandbox, .init = setup, .fini = teardown, .timeout = 300);
 
 /* Enters and calls `act` there: its answer, or minus the signal that ended it. */
 static int inside(int (*act)(void))

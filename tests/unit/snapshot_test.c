@@ -8,7 +8,7 @@
 
 #include "snapshot.h"
 
-TestSuite(snapshot, .timeout = 60);
+TestSuite(snapshot, .timeout = 300);
 
 static struct policy *policy_of(const char *text)
 {

@@ -38,7 +38,7 @@ static void teardown(void)
 	cr_assert_eq(system(command), 0);
 }
 
-TestSuite(state_change, .init = setup, .fini = teardown, .timeout = 120);
+TestSuite(state_change, .init = setup, .fini = teardown, .timeout = 300);
 
 static void spill(const char *text)
 {

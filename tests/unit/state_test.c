@@ -4,7 +4,7 @@
 
 #include "state_support.h"
 
-TestSuite(state, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(state, .init = setup, .fini = teardown, .timeout = 300);
 
 /* -- the state directory --------------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 
 #define PROCS 6
 
-TestSuite(state_tokens, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(state_tokens, .init = setup, .fini = teardown, .timeout = 300);
 
 /* The token with that secret, if it is good now. */
 static const struct token *find(const struct token_set *set, struct span secret)

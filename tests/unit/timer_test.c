@@ -6,7 +6,7 @@
 
 #include "timer.h"
 
-TestSuite(timer, .timeout = 20);
+TestSuite(timer, .timeout = 300);
 
 static const unsigned durations_ms[TIMER_CLASS_COUNT] = {
     [TIMER_HANDSHAKE] = 100, [TIMER_HEAD] = 300,   [TIMER_HURRY] = 150, [TIMER_BODY] = 300,

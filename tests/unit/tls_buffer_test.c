@@ -50,7 +50,7 @@ static void requests(struct end ends[2], int count)
 		ends_carry(&ends[1], &ends[0], 100, 100, 4096);
 }
 
-Test(tls_buffer, stays_between_requests_and_goes_with_a_stream, .timeout = 60)
+Test(tls_buffer, stays_between_requests_and_goes_with_a_stream, .timeout = 300)
 {
 	static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
 	struct authority authority;

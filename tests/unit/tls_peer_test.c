@@ -26,7 +26,7 @@ static void teardown(void)
 	net_dir_remove(other);
 }
 
-TestSuite(tls_peer, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(tls_peer, .init = setup, .fini = teardown, .timeout = 300);
 
 /* ---- certificates of every kind ---- */
 

@@ -11,7 +11,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
-TestSuite(tls_probe, .timeout = 60);
+TestSuite(tls_probe, .timeout = 300);
 
 /* Whether a connected TCP socket takes the protocol; a kernel without it says ENOENT. */
 static bool kernel_has_tls(void)

@@ -62,7 +62,7 @@ static void teardown(void)
 	net_dir_remove(rig.dir);
 }
 
-TestSuite(tls, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(tls, .init = setup, .fini = teardown, .timeout = 300);
 
 /* Both ends, before the handshake. */
 static void open_ends(const struct kind *kind)

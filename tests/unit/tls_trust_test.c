@@ -26,7 +26,7 @@ static void teardown(void)
 	net_dir_remove(other);
 }
 
-TestSuite(tls_trust, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(tls_trust, .init = setup, .fini = teardown, .timeout = 300);
 
 static void expect_error(const char *a, const char *b)
 {

@@ -6,7 +6,7 @@
 
 #include "token_support.h"
 
-TestSuite(token_fields, .timeout = 60);
+TestSuite(token_fields, .timeout = 300);
 
 struct field_row {
 	const char *token, *authorization, *secret; /* secret NULL: none */

@@ -9,7 +9,7 @@
 
 #include "token_support.h"
 
-TestSuite(token_file, .timeout = 60);
+TestSuite(token_file, .timeout = 300);
 
 struct file_row {
 	const char *text;

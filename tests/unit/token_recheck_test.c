@@ -5,7 +5,7 @@
 
 #include "token_support.h"
 
-TestSuite(token_recheck, .timeout = 60);
+TestSuite(token_recheck, .timeout = 300);
 
 static struct token one_token(void)
 {

@@ -8,7 +8,7 @@
 
 #include "token_support.h"
 
-TestSuite(token, .timeout = 60);
+TestSuite(token, .timeout = 300);
 
 Test(token, digest_is_sha256)
 {
