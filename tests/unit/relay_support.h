@@ -90,7 +90,7 @@ static inline void rig_close(struct rig *rig)
 		static int kinds[] = {0, 1, 2, 3};                \
 		return cr_make_param_array(int, kinds, KINDS);    \
 	}                                                         \
-	ParameterizedTest(int *kind, relay, name, .timeout = 300)  \
+	ParameterizedTest(int *kind, relay, name, .timeout = 300) \
 	{                                                         \
 		unsigned fds = net_open_fds();                    \
 		struct rig rig;                                   \
