@@ -181,7 +181,8 @@ def run_table(name, options, proxies, openssl, run, cores):
             sys.stdout.flush()
             save(run, options.json)
 
-        measure.run(chosen, working, engine, cores[1], done, not options.no_trace)
+        measure.run(chosen, working, engine, cores[1], done, not options.no_trace,
+                    chosen=bool(options.peers or options.quick))
         table["facts"]["seconds"] = round(time.monotonic() - started)
         report.verdict_table(table["verdicts"])
         if any(workload.number == 8 for workload in chosen):

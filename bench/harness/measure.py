@@ -176,10 +176,12 @@ def system_calls(workload, proxy, core):
     return int(match.group(1)) / (result["bytes"] / GB)
 
 
-def run(workloads, proxies, engine, core, on_done, trace=True):
-    """Measures everything; on_done(workload, records, seconds) after each workload."""
+def run(workloads, everybody, engine, core, on_done, trace=True, chosen=True):
+    """Measures everything; on_done(workload, records, seconds) after each workload. `chosen`: the proxies were named, and
+    each is measured in every workload."""
     progress = Progress(len(workloads))
     for workload in workloads:
+        proxies = [proxy for proxy in everybody if chosen or proxy.name not in workload.without]
         measure = measure_docker if workload.real_engine else measure_workload
         engine.prepare(workload.prompt_engine)
         for proxy in proxies:

@@ -131,6 +131,9 @@ def columns_of(workload, records, peers):
 def workload_table(workload, records, peers, notes):
     rounds = max(len(record["rounds"]) for record in records.values())
     print(f"\n{workload.number} {workload.name}: {workload.what}; {rounds} round{'s' if rounds != 1 else ''}")
+    absent = [name for name in notes if name not in records]
+    if absent:
+        print("\n".join(textwrap.wrap(f"left out here (PEERS=all has them): {', '.join(absent)}", LINE)))
     columns = columns_of(workload, records, peers)
     while columns:
         most, count, used = workload.row or len(columns), 0, NAME_WIDTH

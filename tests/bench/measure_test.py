@@ -8,7 +8,7 @@ import time
 import unittest
 from unittest import mock
 
-from harness import main, measure, process, proxies
+from harness import main, measure, peers, process, proxies, workloads
 from harness.host import Failed
 
 
@@ -30,9 +30,13 @@ class Proxy:
     def calm_down(self):
         return self.calm
 
+    def hurry(self, first):
+        pass
+
 
 class Workload:
-    number, name = 1, "w"
+    number, name, without = 1, "w", ()
+    real_engine = prompt_engine = awake = False
 
     def __init__(self, *results):
         self.results, self.warmed = list(results), []
@@ -93,6 +97,27 @@ class Rounds(unittest.TestCase):
         record = self.measure(workload, proxy)["p"]
         self.assertIn("restarted", record)
         self.assertEqual((proxy.starts, workload.warmed), (3, ["p"] * 3))
+
+
+class LeftOut(unittest.TestCase):
+    def run_all(self, **more):
+        seen, workload = {}, Workload(*range(6))
+        workload.without = ("b",)
+        with mock.patch.object(measure, "Progress"):
+            measure.run([workload], [Proxy("a"), Proxy("b")], mock.Mock(), None,
+                        lambda _workload, records, _seconds: seen.update(records), **more)
+        return sorted(seen)
+
+    def test_by_the_workload(self):
+        self.assertEqual(self.run_all(chosen=False), ["a"])
+
+    def test_not_when_it_was_named(self):
+        self.assertEqual(self.run_all(chosen=True), ["a", "b"])
+
+    def test_only_names_that_there_are(self):
+        known = {peer.name for peer in peers.all_peers(None)} | {"headgate-epoll"}
+        for workload in workloads.ALL:
+            self.assertLessEqual(set(workload.without), known, workload.name)
 
 
 class Calm(unittest.TestCase):

@@ -184,6 +184,20 @@ class Programs(unittest.TestCase):
         self.assertEqual(load.returncode, 1)
         self.assertGreater(result["errors"], 0)
 
+    def test_abuse_ends_when_it_is_told(self):
+        started = time.monotonic()
+        abuse = subprocess.Popen([os.path.join(RELEASE, "bench/abuse"), "slow-heads", "--port", str(self.gate_port),
+                                  "--token", TOKEN, "--seconds", "600", "--connections", "4"], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE)
+        self.assertEqual(abuse.stdout.readline(), b"ready\n")
+        abuse.stdin.write(b"go\n")
+        abuse.stdin.flush()
+        time.sleep(0.3)
+        abuse.terminate()
+        result = json.loads(abuse.communicate(timeout=120)[0])
+        self.assertEqual((abuse.returncode, result["opened"]), (0, 4))
+        self.assertLess(time.monotonic() - started, 120)
+
     def test_abuse(self):
         for kind in ("slow-heads", "stalled-readers", "tiny-records", "bad-tokens"):
             with self.subTest(kind=kind):
