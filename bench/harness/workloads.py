@@ -334,6 +334,8 @@ class Echo(Workload):
         return {**latencies(result), "cpu_us": result["cpu_s"] / result["requests"] * 1e6}
 
 
+# The longest an attack lasts: some proxies serve nobody meanwhile.
+ATTACK_S = 3
 # How much more memory the same attack may take when it comes again. A connection's memory that is lost adds a good part
 # of all there is; an allocator and its pages settle in a dozen attacks, within this share from one to the next.
 GROWN_PERCENT = 15
@@ -384,7 +386,7 @@ class Abuse(Workload):
         """(figures, the most memory it took, in KB)"""
         requests = 200  # a second of them
         process.forget_peak(proxy.pids())
-        attackers = loads.abuse(proxy, self.core, kind, loads.PATIENCE_S, count)
+        attackers = loads.abuse(proxy, self.core, kind, ATTACK_S, count)
         try:
             attackers.go()
             begun = time.monotonic()
@@ -394,7 +396,7 @@ class Abuse(Workload):
                                  requests, realtime=True, watched=True)
             used, took = process.sample(proxy.pids()) - before, time.monotonic() - started
             memory_kb = process.memory_kb(proxy.pids(), "VmHWM")
-            attacked_s = time.monotonic() - begun
+            attacked_s = min(time.monotonic() - begun, ATTACK_S)
             sent = attackers.interrupt().result()["sent"] / attacked_s
             attackers.end()
         finally:
