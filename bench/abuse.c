@@ -11,7 +11,8 @@
  *
  * They come from 127.0.0.2, so that what a proxy does against an address is done against theirs alone. Says
  * "ready" when its connections stand and goes on at a line on stdin, as bench/load does. A connection that
- * the proxy closes is opened again: that is what an attacker would do. SIGTERM ends it before its time.
+ * the proxy closes is opened again: that is what an attacker would do. SIGTERM ends the attack before its
+ * time.
  *
  * Blocking sockets with timeouts, a thread for each connection of the kinds that are busy, one thread for the
  * others.
@@ -273,10 +274,6 @@ int main(int argc, char **argv)
 
 	options_read(argc, argv);
 	signal(SIGPIPE, SIG_IGN);
-	/* Waited for instead of handled: blocked in every thread, so it cannot come between two steps. */
-	sigemptyset(&term);
-	sigaddset(&term, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, &term, NULL);
 	bool busy = abuse.kind == KIND_TINY_RECORDS || abuse.kind == KIND_BAD_TOKENS;
 	if (busy && abuse.connections > THREADS_MAX)
 		abuse.connections = THREADS_MAX;
@@ -292,6 +289,10 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	while (read(STDIN_FILENO, &byte, 1) == 1 && byte != '\n')
 		;
+	/* Waited for instead of handled: blocked in every thread, so it cannot come between two steps. */
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &term, NULL);
 	for (unsigned i = 0; i < threads; i++)
 		if (pthread_create(&ids[i], NULL, busy ? busy_main : patient_main, NULL))
 			errx(1, "cannot start a thread");

@@ -34,7 +34,8 @@ def options_read(arguments):
     parser.add_argument("--peers", default="", metavar="NAME,...",
                         help="by name, or by program for all its configurations; "
                              "all, or none for headgate alone (default: all, quick: "
-                             f"{QUICK_PEERS})")
+                             f"{QUICK_PEERS}). Who is named, or all, is measured in every workload; by default each "
+                             "leaves out some configurations")
     parser.add_argument("--table", choices=["host", "trixie", "both", "guest"], default=None,
                         help="host's packages, Debian trixie's with OpenSSL 3.5, or both (default: both, quick: host); "
                              "guest: kernel TLS in a guest kernel, counted")
@@ -51,7 +52,8 @@ def options_read(arguments):
         if options.rounds < 1:
             parser.error("--rounds: at least 1")
         options.sizes = dataclasses.replace(options.sizes, rounds=options.rounds,
-                                            few_rounds=min(options.rounds, options.sizes.few_rounds))
+                                            few_rounds=min(options.rounds, options.sizes.few_rounds) if options.quick
+                                            else options.rounds)
     try:
         # Before everything is measured, and not after it.
         if not os.access(os.path.dirname(os.path.abspath(options.json)), os.W_OK) and options.json != LAST:
@@ -182,7 +184,7 @@ def run_table(name, options, proxies, openssl, run, cores):
             save(run, options.json)
 
         measure.run(chosen, working, engine, cores[1], done, not options.no_trace,
-                    chosen=bool(options.peers or options.quick))
+                    everywhere=bool(options.peers or options.quick))
         table["facts"]["seconds"] = round(time.monotonic() - started)
         report.verdict_table(table["verdicts"])
         if any(workload.number == 8 for workload in chosen):

@@ -176,12 +176,12 @@ def system_calls(workload, proxy, core):
     return int(match.group(1)) / (result["bytes"] / GB)
 
 
-def run(workloads, everybody, engine, core, on_done, trace=True, chosen=True):
-    """Measures everything; on_done(workload, records, seconds) after each workload. `chosen`: the proxies were named, and
-    each is measured in every workload."""
+def run(workloads, everybody, engine, core, on_done, trace=True, everywhere=True):
+    """Measures everything; on_done(workload, records, seconds) after each workload. `everywhere`: also
+    where a workload leaves a proxy out."""
     progress = Progress(len(workloads))
     for workload in workloads:
-        proxies = [proxy for proxy in everybody if chosen or proxy.name not in workload.without]
+        proxies = [proxy for proxy in everybody if everywhere or proxy.name not in workload.without]
         measure = measure_docker if workload.real_engine else measure_workload
         engine.prepare(workload.prompt_engine)
         for proxy in proxies:

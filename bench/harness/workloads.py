@@ -31,7 +31,7 @@ class Sizes:
     """How much of everything: the full run and the quick one."""
 
     rounds: int
-    few_rounds: int  # of what goes by the clock
+    few_rounds: int  # of logs and echo: as many, but in the quick run
     bytes: int
     mixed_bytes: int
     pings: int
@@ -50,11 +50,11 @@ FULL = Sizes(rounds=7, few_rounds=7, bytes=288 << 20, mixed_bytes=6 << 20, pings
              handshakes=800, idle=10000, followers=1000, lines=2, sessions=1000, echoes=5000,
              image_bytes=500 * 1000 * 1000)
 QUICK = Sizes(rounds=3, few_rounds=1, bytes=96 << 20, mixed_bytes=2 << 20, pings=4000, paced_pings=800,
-              handshakes=200, idle=1000, followers=200, lines=4, sessions=200, echoes=1000,
+              handshakes=200, idle=1000, followers=200, lines=2, sessions=200, echoes=1000,
               image_bytes=100 * 1000 * 1000)
 
-# Configurations that differ from another of the same program by their buffers, or by how they wait. Each is left out
-# where that bears little on the figures, or where it was the worse of the two: a quarter of the time of these workloads.
+# Whom a workload leaves out, for a quarter of its time: of two configurations of a program that differ by their buffers,
+# the one whose figures are the same or worse there; and of headgate's event back-ends the one that is not the default.
 LARGE_BUFFERS = ("headgate-epoll", "nginx-64k", "haproxy-64k")
 SMALL_BUFFERS = ("headgate-epoll", "nginx", "haproxy")
 

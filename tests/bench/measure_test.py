@@ -109,10 +109,10 @@ class LeftOut(unittest.TestCase):
         return sorted(seen)
 
     def test_by_the_workload(self):
-        self.assertEqual(self.run_all(chosen=False), ["a"])
+        self.assertEqual(self.run_all(everywhere=False), ["a"])
 
     def test_not_when_it_was_named(self):
-        self.assertEqual(self.run_all(chosen=True), ["a", "b"])
+        self.assertEqual(self.run_all(everywhere=True), ["a", "b"])
 
     def test_only_names_that_there_are(self):
         known = {peer.name for peer in peers.all_peers(None)} | {"headgate-epoll"}
