@@ -53,8 +53,8 @@ QUICK = Sizes(rounds=3, few_rounds=1, bytes=96 << 20, mixed_bytes=2 << 20, pings
               handshakes=200, idle=1000, followers=200, lines=2, sessions=200, echoes=1000,
               image_bytes=100 * 1000 * 1000)
 
-# Whom a workload leaves out, for a quarter of its time: of two configurations of a program that differ by their buffers,
-# the one whose figures are the same or worse there; and of headgate's event back-ends the one that is not the default.
+# Whom a workload leaves out, for a quarter of its time: one of two configurations that differ by their buffers, where
+# these decide little or neither is near the best; and of headgate's event back-ends the one that is not the default.
 LARGE_BUFFERS = ("headgate-epoll", "nginx-64k", "haproxy-64k")
 SMALL_BUFFERS = ("headgate-epoll", "nginx", "haproxy")
 
