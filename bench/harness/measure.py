@@ -25,8 +25,9 @@ class Progress:
         self.started = time.monotonic()
 
     def at(self, workload, number, rounds, name):
+        part = f"{workload.part[1]}, " if workload.part else ""
         text = f"{time.monotonic() - self.started:5.0f} s  {self.done + 1} of {self.all}, {workload.name}: " \
-               f"round {number + 1} of {rounds}"
+               f"{part}round {number + 1} of {rounds}"
         if self.terminal:
             print(f"\r\x1b[K{text}{', ' if name else ''}{name}"[:84], end="", file=sys.stderr, flush=True)
         elif name == "":
@@ -85,40 +86,47 @@ def start_all(proxies, core):
     return working, failed
 
 
-def measure_one(workload, proxy, record, attempt=0):
+def measure_one(workload, proxy, record, number, attempt=0):
     """One round of one proxy; a failure is part of the record, and the last of it."""
     try:
         if not proxy.lives():
             proxy.start()
-        if proxy.warm_for is not workload:
+        if proxy.warm_for != (workload, workload.part):
             workload.warm_up(proxy)
-            proxy.warm_for = workload
-        record["rounds"].append(workload.measure(proxy))
+            proxy.warm_for = (workload, workload.part)
+        figures = workload.measure(proxy)
+        if number == len(record["rounds"]):
+            record["rounds"].append({})
+        record["rounds"][number].update(figures)
     except (Failed, OSError, ValueError, subprocess.TimeoutExpired) as failure:
         # Where a connection is refused or a port is taken by another program once, a second try tells.
         proxy.stop()
         if attempt == 0:
             record["retried"] = f"{failure}"
-            measure_one(workload, proxy, record, 1)
+            measure_one(workload, proxy, record, number, 1)
             return
         record["failed"] = f"{failure}" or type(failure).__name__
+
+
+def measure_round(workload, proxies, records, number, progress):
+    progress.at(workload, number, workload.rounds(), "")
+    # The same orders in every run.
+    for proxy in random.Random(number).sample(proxies, len(proxies)):
+        if "failed" in records[proxy.name]:
+            continue
+        progress.at(workload, number, workload.rounds(), proxy.name)
+        measure_one(workload, proxy, records[proxy.name], number)
+        if not proxy.calm_down():  # measure_one() starts it again
+            records[proxy.name]["restarted"] = "it went on working for 2 s after a round"
+            proxy.stop()
 
 
 def measure_workload(workload, proxies, progress):
     """{proxy's name: {"rounds": [figures], "failed": reason}}"""
     records = {proxy.name: {"rounds": []} for proxy in proxies}
-    rounds = workload.rounds()
-    for number in range(rounds):
-        progress.at(workload, number, rounds, "")
-        # The same orders in every run.
-        for proxy in random.Random(number).sample(proxies, len(proxies)):
-            if "failed" in records[proxy.name]:
-                continue
-            progress.at(workload, number, rounds, proxy.name)
-            measure_one(workload, proxy, records[proxy.name])
-            if not proxy.calm_down():  # measure_one() starts it again
-                records[proxy.name]["restarted"] = "it went on working for 2 s after a round"
-                proxy.stop()
+    for workload.part in workload.parts:
+        for number in range(workload.rounds()):
+            measure_round(workload, proxies, records, number, progress)
     progress.clear()
     return records
 

@@ -53,10 +53,11 @@ QUICK = Sizes(rounds=3, few_rounds=1, bytes=96 << 20, mixed_bytes=2 << 20, pings
               handshakes=200, idle=1000, followers=200, lines=2, sessions=200, echoes=1000,
               image_bytes=100 * 1000 * 1000)
 
-# Whom a workload leaves out, for a quarter of its time: one of two configurations that differ by their buffers, where
-# these decide little or neither is near the best; and of headgate's event back-ends the one that is not the default.
+# Whom a workload leaves out, for the time that it takes: one of two configurations that differ by their buffers, where
+# these decide little or neither is near the best; of headgate's event back-ends the one that is not the default; and
+# where a round waits for seconds, who was behind the best by a third to a thousand times.
 LARGE_BUFFERS = ("headgate-epoll", "nginx-64k", "haproxy-64k")
-SMALL_BUFFERS = ("headgate-epoll", "nginx", "haproxy")
+BEHIND = (*LARGE_BUFFERS, "stunnel", "node")
 
 
 def each(amount, count):
@@ -99,6 +100,8 @@ class Workload:
     prompt_engine = False  # latencies: the stand-in engine has to answer at once, whatever else its processor does
     awake = False  # mostly waits: its processors are kept from sleep, out of which a guest's come late
     without = ()  # whom `make bench` leaves out here
+    parts = (None,)  # what is done one after the other, each with all rounds
+    part = None  # of them; set by measure.py
     row = None  # how many columns a row of its table has; None: as many as fit
 
     def __init__(self, sizes, core):
@@ -194,7 +197,7 @@ class Ping(Workload):
 
 
 class PingUnderBulk(Workload):
-    number, name, without = 6, "ping-bulk", LARGE_BUFFERS
+    number, name, without = 6, "ping-bulk", BEHIND
     prompt_engine = True
     what = "500 _ping/s while images/load runs"
     metrics = (
@@ -258,7 +261,7 @@ class Idle(Workload):
             self.what += ", as many as descriptors allow"
 
     def rounds(self):
-        return 1  # each one takes a fresh process, and memory hardly varies
+        return 1  # each takes a fresh process and 10,000 handshakes, and memory hardly varies
 
     def measure(self, proxy):
         proxy.restart()
@@ -284,7 +287,7 @@ class Idle(Workload):
 
 
 class Logs(Workload):
-    number, name, seldom, without = 9, "logs", True, LARGE_BUFFERS
+    number, name, seldom, without = 9, "logs", True, BEHIND
     prompt_engine = awake = True
     what = "log followers, a line a second each"
     metrics = (
@@ -318,7 +321,7 @@ class Logs(Workload):
 
 
 class Echo(Workload):
-    number, name, seldom, without = 10, "echo", True, LARGE_BUFFERS
+    number, name, seldom, without = 10, "echo", True, BEHIND
     prompt_engine = awake = True
     what = "exec sessions, 5 bytes a second each"
     metrics = (
@@ -336,19 +339,22 @@ class Echo(Workload):
 
 # The longest an attack lasts: some proxies serve nobody meanwhile.
 ATTACK_S = 3
-# How much more memory the same attack may take when it comes again. A connection's memory that is lost adds a good part
-# of all there is; an allocator and its pages settle in a dozen attacks, within this share from one to the next.
+# How much more memory an attack may take than the most that it took before. A connection's memory that is lost adds a
+# good part of all there is; an allocator and its pages settle within this share.
 GROWN_PERCENT = 15
 
 
 class Abuse(Workload):
-    number, name, without = 11, "abuse", LARGE_BUFFERS
+    """A round is an attack, and the proxy has not been started again since the one before: the first two make the room
+    that the others find."""
+
+    number, name, without = 11, "abuse", BEHIND
     prompt_engine = True
     row = 6
     what = "attackers from one address, a good client"
-    kinds = (("slow-heads", "slow heads", 500), ("stalled-readers", "stalled", 100), ("tiny-records", "1-byte rec.", 4),
+    parts = (("slow-heads", "slow heads", 500), ("stalled-readers", "stalled", 100), ("tiny-records", "1-byte rec.", 4),
              ("bad-tokens", "bad tokens", 8))
-    metrics = tuple(metric for kind, label, _ in kinds for metric in (
+    metrics = tuple(metric for kind, label, _ in parts for metric in (
         Metric(f"{kind}_p99_us", f"{label}: p99 us", main=True),
         Metric(f"{kind}_lost", f"{label}: not served", absolute=0),
         Metric(f"{kind}_kb", f"{label}: KB each"),
@@ -357,40 +363,39 @@ class Abuse(Workload):
         Metric(f"{kind}_sent", f"{label}: sent/s"),
     ))
 
-    def rounds(self):
-        return 1
+    def __init__(self, sizes, core):
+        super().__init__(sizes, core)
+        self.quiet_kb, self.peaks_kb = {}, {}  # by proxy: before the first attack, and in each
+
+    def warm_up(self, proxy):
+        proxy.restart()
+        loads.measure(proxy, self.core, "ping", "--requests", 100)
+        self.quiet_kb[proxy.name], self.peaks_kb[proxy.name] = process.memory_kb(proxy.pids(), "VmRSS"), []
 
     def measure(self, proxy):
-        figures = {}
-        for kind, label, count in self.kinds:
-            if kind == "bad-tokens" and not proxy.checks_token:
-                continue
-            try:
-                proxy.restart()
-                figures.update({f"{kind}_{key}": value for key, value in self.attack(proxy, kind, count).items()})
-            except Failed as failure:
-                raise Failed(f"{label}: {failure}") from failure
-        return figures
+        kind, label, count = self.part
+        if kind == "bad-tokens" and not proxy.checks_token:
+            return {}
+        try:
+            figures, peak_kb = self.attack(proxy, kind, count)
+        except Failed as failure:
+            raise Failed(f"{label}: {failure}") from failure
+        before = self.peaks_kb[proxy.name]
+        figures["kb"] = (peak_kb - self.quiet_kb[proxy.name]) / count
+        if len(before) > 1:
+            figures["grown"] = max(0, (peak_kb / max(before) - 1) * 100)
+        before.append(peak_kb)
+        return {f"{kind}_{key}": value for key, value in figures.items()}
 
     def attack(self, proxy, kind, count):
-        """The attack comes twice. The room that the first one made serves the second; what memory it takes beyond that
-        has grown."""
-        loads.measure(proxy, self.core, "ping", "--requests", 100)
-        quiet = process.memory_kb(proxy.pids(), "VmRSS")
-        waves = [self.wave(proxy, kind, count) for _ in range(2)]
-        figures = {key: max(wave[key] for wave, _ in waves) for key in waves[0][0]}
-        before, last = waves[0][1], waves[1][1]
-        return {**figures, "kb": (before - quiet) / count, "grown": max(0, (last - before) / before * 100)}
-
-    def wave(self, proxy, kind, count):
         """(figures, the most memory it took, in KB)"""
-        requests = 200  # a second of them
+        requests = 100  # half a second of them
         process.forget_peak(proxy.pids())
         attackers = loads.abuse(proxy, self.core, kind, ATTACK_S, count)
         try:
             attackers.go()
             begun = time.monotonic()
-            time.sleep(0.8)
+            time.sleep(0.3)
             before, started = process.sample(proxy.pids()), time.monotonic()
             good = loads.measure(proxy, self.core, "ping", "--connections", 4, "--interval-us", 20000, "--requests",
                                  requests, realtime=True, watched=True)
@@ -408,17 +413,16 @@ class Abuse(Workload):
 class Docker(Workload):
     """docker load and docker save with Docker's own CLI and engine; direct is the engine's own socket."""
 
-    number, name, real_engine, without = 12, "docker", True, SMALL_BUFFERS
+    number, name, real_engine = 12, "docker", True
     what = "docker load and save, real engine"
+    # A round takes eight seconds of each, most of them the engine's: one peer, of those that take the least.
+    without = ("headgate-epoll", "nginx", "haproxy", "haproxy-64k", "stunnel", "hitch", "caddy", "node")
     metrics = (
         Metric("load_cpu_s_per_gb", "load: CPU s/GB", main=True),
         Metric("save_cpu_s_per_gb", "save: CPU s/GB"),
         Metric("load_s", "load: s"),
         Metric("save_s", "save: s"),
     )
-
-    def rounds(self):
-        return 1  # most of its seconds are the engine's
 
     def __init__(self, sizes, core):
         super().__init__(sizes, core)

@@ -37,6 +37,7 @@ class Proxy:
 class Workload:
     number, name, without = 1, "w", ()
     real_engine = prompt_engine = awake = False
+    parts, part = (None,), None
 
     def __init__(self, *results):
         self.results, self.warmed = list(results), []
@@ -97,6 +98,51 @@ class Rounds(unittest.TestCase):
         record = self.measure(workload, proxy)["p"]
         self.assertIn("restarted", record)
         self.assertEqual((proxy.starts, workload.warmed), (3, ["p"] * 3))
+
+
+    def test_parts_share_their_rounds(self):
+        class Parts(Workload):
+            parts = (("a", "one"), ("b", "another"))
+
+            def measure(self, proxy):
+                return {f"{self.part[0]}_{key}": value for key, value in super().measure(proxy).items()}
+
+        workload = Parts(1, 2, 3, 4, 5, 6)
+        record = self.measure(workload, Proxy())["p"]
+        self.assertEqual(record["rounds"], [{"a_figure": 1, "b_figure": 4}, {"a_figure": 2, "b_figure": 5},
+                                            {"a_figure": 3, "b_figure": 6}])
+        self.assertEqual(workload.warmed, ["p", "p"])
+
+    def test_a_part_that_failed_ends_all(self):
+        workload = Workload(1, 2, 3, 4, Failed("refused"), Failed("refused again"))
+        workload.parts = (("a", "one"), ("b", "another"), ("c", "a third"))
+        record = self.measure(workload, Proxy())["p"]
+        self.assertEqual((record["failed"], record["rounds"], workload.results),
+                         ("refused again", [{"figure": 4}, {"figure": 2}, {"figure": 3}], []))
+
+
+class Growth(unittest.TestCase):
+    """What an attack takes beyond the most that it took before."""
+
+    def grown(self, *peaks_kb):
+        abuse, proxy = workloads.Abuse(workloads.FULL, None), mock.Mock(checks_token=True)
+        proxy.name = "p"
+        abuse.part = abuse.parts[0]
+        with mock.patch.object(workloads, "loads"), \
+                mock.patch.object(workloads.process, "memory_kb", return_value=100):
+            abuse.warm_up(proxy)
+        with mock.patch.object(abuse, "attack", side_effect=[({"lost": 0}, peak) for peak in peaks_kb]):
+            rounds = [abuse.measure(proxy) for _ in peaks_kb]
+        self.assertEqual(rounds[0], {"slow-heads_lost": 0, "slow-heads_kb": (peaks_kb[0] - 100) / 500})
+        return [figures.get("slow-heads_grown") for figures in rounds]
+
+    def test_a_leak(self):
+        found = self.grown(200, 300, 400, 500, 600)
+        self.assertEqual(found[:2], [None, None])
+        self.assertTrue(all(share > workloads.GROWN_PERCENT for share in found[2:]), found)
+
+    def test_room_that_the_first_two_made(self):
+        self.assertEqual(self.grown(200, 400, 400, 300, 400), [None, None, 0, 0, 0])
 
 
 class LeftOut(unittest.TestCase):
