@@ -37,6 +37,12 @@ enum answer_phase {
 
 enum connect_phase { CONNECT_GATHER, CONNECT_START, CONNECT_SOCKET, CONNECT_TLS };
 
+/* How fast a request's body comes, see comes_fast(). */
+struct pace {
+	uint64_t since_ms, since_bytes; /* when it was last looked at, and what had come then */
+	bool is_fast;
+};
+
 /* What remains of a request after its head was checked; the head itself is gone by then. */
 struct exchange {
 	enum http_method method;
@@ -59,6 +65,7 @@ struct exchange {
 	char upgrade_to[64];	       /* "" when no upgrade was asked for */
 	const struct token *principal; /* borrowed from env->snapshot */
 	bool is_counted;	       /* among those that are open with its token */
+	struct pace pace;	       /* of its body */
 	uint64_t started_ms;
 	char method_name[12]; /* for the log; cut */
 	char path[120];	      /* for the log, once the token was good; without the query; cut */
@@ -79,8 +86,10 @@ struct conn {
 	struct leg client, engine;
 	struct event_source client_event, engine_event;
 	unsigned want_client, want_engine; /* the interest that the present WAIT ends with */
+	bool want_batch;		   /* EVENT_IN of the client may wait for CONN_BATCH_BYTES */
 	struct timer timer;
 	struct timer starved;  /* a write or an end is tried again then; see leg_is_starved() */
+	struct timer batch;    /* it waits no longer then */
 	struct http_scan scan; /* of the head that is being read, ours or the engine's */
 	struct buf *held;      /* owned; client bytes that belong to no approved request yet */
 	struct buf *answer;    /* owned; engine bytes of an incomplete answer head */
@@ -146,6 +155,9 @@ enum conn_step conn_deadline(struct conn *c, enum timer_class class);
 
 /* The client has gone altogether in the middle of an exchange: counts and logs that. END comes next. */
 void conn_client_gone(struct conn *c);
+
+/* What the client's next event may wait for, for TIMER_BATCH at most. Half of what one read takes. */
+#define CONN_BATCH_BYTES (BUF_BYTES / 2)
 
 /* Another turn after the others had theirs. */
 void conn_run_again_later(struct conn *c);

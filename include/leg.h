@@ -17,18 +17,19 @@
 #include "tls.h"
 
 struct leg {
-	int fd;		   /* owned; -1 when closed */
-	struct tls *tls;   /* owned; NULL on a plain leg, and where the kernel has both directions */
-	struct ktls ktls;  /* which directions the kernel has, and what it said */
-	bool is_unix;	   /* a unix socket: its peer's reset loses no bytes already sent (see leg_read()) */
-	bool socket_empty; /* plain legs: the last read came up short or with nothing, wait for an event */
-	bool in_ended;	   /* the peer will send nothing more */
-	bool out_ended;	   /* we have sent our end */
-	bool has_notified; /* kernel TLS: it has our close_notify */
-	bool was_reset;	   /* a write has met the reset, which the kernel reports only once */
-	bool is_blocked;   /* the last write took nothing */
-	int mark_bytes;	   /* see ktls_mark(); in leg_discard() only */
-	bool is_starved;   /* no event will come, see leg_is_starved() */
+	int fd;		    /* owned; -1 when closed */
+	struct tls *tls;    /* owned; NULL on a plain leg, and where the kernel has both directions */
+	struct ktls ktls;   /* which directions the kernel has, and what it said */
+	bool is_unix;	    /* a unix socket: its peer's reset loses no bytes already sent (see leg_read()) */
+	bool socket_empty;  /* plain legs: the last read came up short or with nothing, wait for an event */
+	bool in_ended;	    /* the peer will send nothing more */
+	bool out_ended;	    /* we have sent our end */
+	bool has_notified;  /* kernel TLS: it has our close_notify */
+	bool was_reset;	    /* a write has met the reset, which the kernel reports only once */
+	bool is_blocked;    /* the last write took nothing */
+	int mark_bytes;	    /* see ktls_mark(); in leg_discard() only */
+	bool is_starved;    /* no event will come, see leg_is_starved() */
+	size_t batch_bytes; /* see leg_batch(); 0: of any size */
 	unsigned plain_reads, turn_reads; /* see leg_reads() */
 	struct pipe_pool *pipes;	  /* borrowed from leg_arm() */
 };
@@ -52,6 +53,13 @@ void leg_open(struct leg *leg, int fd, struct tls *tls, bool is_unix);
  * -errno, leg_failure() says more. Nothing happens on a plain leg.
  */
 int leg_arm(struct leg *leg, struct pipe_pool *pipes);
+
+/*
+ * From now on EVENT_IN comes when `bytes` are there, not with the first one; 0 takes that back. The peer's
+ * end and its reset come as ever, and reads give what is there (SO_RCVLOWAT, socket(7); tcp_epollin_ready()
+ * in Linux's net/ipv4/tcp.c). False where that cannot be: on unix sockets and where kernel TLS reads.
+ */
+bool leg_batch(struct leg *leg, size_t bytes);
 
 enum leg_carrier leg_reads_by(const struct leg *leg);
 enum leg_carrier leg_writes_by(const struct leg *leg);

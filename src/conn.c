@@ -64,7 +64,10 @@
 static_assert(HELD_MAX_BYTES + HTTP_HEAD_MAX_BYTES + 1024 <= BUF_BYTES, "relay_feed() fits behind a head");
 static_assert(HELD_MAX_BYTES > HTTP_HEAD_MAX_BYTES, "a head that is too long is seen as such");
 /* dockerd sends at most one 100; more than a few is an engine gone wrong. */
-#define INTERIM_MAX	    8
+#define INTERIM_MAX 8
+/* A batch in TIMER_BATCH; it is looked at over so long, as the clock goes by 4 ms. */
+#define PACE_BYTES_PER_MS   (CONN_BATCH_BYTES / 4)
+#define PACE_MS		    16
 #define DRAIN_DISCARD_BYTES ((size_t)(1024 * 1024))
 
 /* ---- small things that handlers share ---- */
@@ -777,13 +780,40 @@ static bool waits_for_continue(const struct conn *c)
 	return c->x.expects_continue && c->x.interim_count == 0 && c->up.moved_bytes == 0;
 }
 
+/*
+ * A body that comes faster than PACE_BYTES_PER_MS. One that is handed on as fast as it comes wakes us for
+ * each piece of it, 40 KB with `docker load`, and that costs as much as to decrypt the piece. So the next
+ * event may wait for a batch; it comes within TIMER_BATCH, or the body is no longer a fast one.
+ */
+static bool comes_fast(struct conn *c)
+{
+	struct pace *pace = &c->x.pace;
+	uint64_t elapsed_ms = timer_now_ms() - pace->since_ms;
+
+	if (elapsed_ms >= PACE_MS) {
+		pace->is_fast = c->up.moved_bytes - pace->since_bytes >= PACE_BYTES_PER_MS * elapsed_ms;
+		pace->since_ms += elapsed_ms;
+		pace->since_bytes = c->up.moved_bytes;
+	}
+	return pace->is_fast;
+}
+
+/* Whether a whole batch is still to come, as far as the framing tells. */
+static bool is_batch_due(const struct body *body)
+{
+	return body->framing != HTTP_FRAMING_LENGTH || body->remaining_bytes >= CONN_BATCH_BYTES;
+}
+
 static enum conn_step move_request(struct conn *c)
 {
 	uint64_t before = c->up.moved_bytes;
 	enum relay_result result = move(c, &c->up);
 
-	if (c->x.body_deadline && c->up.moved_bytes != before)
-		timer_stop(&c->env->timers, &c->timer);
+	if (c->up.moved_bytes != before) {
+		timer_stop(&c->env->timers, &c->batch);
+		if (c->x.body_deadline)
+			timer_stop(&c->env->timers, &c->timer);
+	}
 	switch (result) {
 	case RELAY_AGAIN:
 		conn_run_again_later(c);
@@ -792,6 +822,7 @@ static enum conn_step move_request(struct conn *c)
 		if (c->x.body_deadline && !timer_running(&c->timer) && !waits_for_continue(c))
 			deadline(c, TIMER_BODY);
 		want(c, &c->client, EVENT_IN);
+		c->want_batch = is_batch_due(&c->up.body) && comes_fast(c);
 		return WAIT;
 	case RELAY_WAIT_OUT:
 		want(c, &c->engine, EVENT_OUT);
@@ -1225,6 +1256,7 @@ enum conn_step conn_handle(struct conn *c)
 	leg_turn(&c->engine);
 	do {
 		c->want_client = c->want_engine = 0;
+		c->want_batch = false;
 		step = handlers[c->state](c);
 	} while (step == NEXT);
 	return step;
@@ -1294,6 +1326,7 @@ enum conn_step conn_deadline(struct conn *c, enum timer_class class)
 		break;
 	case TIMER_HANDSHAKE:
 	case TIMER_STARVED:
+	case TIMER_BATCH:
 	case TIMER_CLASS_COUNT:
 		break;
 	}

@@ -120,6 +120,7 @@ static void conn_free(struct conn *c)
 
 	timer_stop(&env->timers, &c->timer);
 	timer_stop(&env->timers, &c->starved);
+	timer_stop(&env->timers, &c->batch);
 	queue_off(c);
 	TAILQ_REMOVE(&env->conns, c, link);
 	env->conns_count--;
@@ -157,6 +158,17 @@ static void wait_by_time(struct conn *c)
 		timer_start(&c->env->timers, &c->starved, TIMER_STARVED, timer_now_ms());
 }
 
+/* The timer goes on while events of the engine's come, and anew with each byte of the client's. */
+static void wait_for_batch(struct conn *c)
+{
+	if (!(c->want_client & EVENT_IN))
+		return;
+	if (!leg_batch(&c->client, c->want_batch ? CONN_BATCH_BYTES : 0) || !c->want_batch)
+		timer_stop(&c->env->timers, &c->batch);
+	else if (!timer_running(&c->batch))
+		timer_start(&c->env->timers, &c->batch, TIMER_BATCH, timer_now_ms());
+}
+
 static void conn_event(struct conn *c)
 {
 	note_turn(c);
@@ -165,6 +177,7 @@ static void conn_event(struct conn *c)
 		return;
 	}
 	wait_by_time(c);
+	wait_for_batch(c);
 	event_want(c->env->loop, &c->client_event, c->want_client);
 	if (leg_is_open(&c->engine))
 		event_want(c->env->loop, &c->engine_event, c->want_engine);
@@ -383,6 +396,14 @@ bool conn_wants_turn(const struct conn_env *env)
 	return !TAILQ_EMPTY(&env->gathered) || !TAILQ_EMPTY(&env->again);
 }
 
+/* What is there of it is read, and the next event is for the first byte. */
+static void batch_ends(struct conn *c)
+{
+	c->x.pace.is_fast = false;
+	leg_readable(&c->client);
+	conn_event(c);
+}
+
 void conn_expire(struct conn_env *env)
 {
 	uint64_t now_ms = timer_now_ms();
@@ -391,6 +412,10 @@ void conn_expire(struct conn_env *env)
 	while ((timer = timers_expire(&env->timers, now_ms))) {
 		if (timer->class == TIMER_STARVED) {
 			conn_event(container_of(timer, struct conn, starved));
+			continue;
+		}
+		if (timer->class == TIMER_BATCH) {
+			batch_ends(container_of(timer, struct conn, batch));
 			continue;
 		}
 		struct conn *c = container_of(timer, struct conn, timer);

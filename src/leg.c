@@ -172,6 +172,18 @@ ssize_t leg_splice(struct leg *leg, struct pipe *pipe, size_t len)
 	return n;
 }
 
+bool leg_batch(struct leg *leg, size_t bytes)
+{
+	int mark = bytes > 0 ? (int)bytes : 1;
+
+	if (leg->is_unix || leg_reads_by(leg) == LEG_KTLS)
+		return false;
+	if (leg->batch_bytes != bytes &&
+	    setsockopt(leg->fd, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof(mark)) == 0)
+		leg->batch_bytes = bytes;
+	return leg->batch_bytes == bytes;
+}
+
 bool leg_is_done(const struct leg *leg)
 {
 	int unsent_bytes = 0, unread_bytes = 0;

@@ -4,7 +4,8 @@
  *
  * relay_step() turns in a small circle: drain what is in hand; if the body is complete, finish; else
  * fill. Nothing new is read while something in hand cannot leave, so a slow reader stops a fast
- * writer, and memory is bounded by one buffer here and one of records in tls.c.
+ * writer, and memory is bounded by one buffer: here, or of records in tls.c. Only an engine that does not
+ * take what a TLS client sends leaves records there and bytes here.
  *
  * What is in hand sits in `buf`:
  *
@@ -20,7 +21,8 @@
  * byte behind the last of them.
  *
  * A buffer is filled with as many reads as give data at once, and leaves in one write: that is where the
- * CPU per GB comes from. It is never held back to be filled further.
+ * CPU per GB comes from. It is never held back to be filled further; that the next event of a fast body may
+ * wait for more is conn.c's business.
  */
 #include "relay.h"
 
@@ -137,13 +139,14 @@ static enum relay_result drain(struct relay *relay, const struct relay_pools *po
 		relay->passed_bytes -= (size_t)n - of_head;
 		relay->buf->start += (size_t)n;
 	}
+	/* Before the records have left, which a slow reader may take hours for. */
+	if (buf_used(relay->buf) == 0)
+		buf_give(pools->bufs, &relay->buf);
 	n = leg_flush(relay->to);
 	if (n < 0)
 		goto blocked;
 	if (relay->pipe)
 		pipe_give(pools->pipes, &relay->pipe);
-	if (buf_used(relay->buf) == 0)
-		buf_give(pools->bufs, &relay->buf);
 	return RELAY_DONE;
 blocked:
 	if (n == -EAGAIN)
@@ -172,11 +175,17 @@ static void charge(size_t *budget, const struct leg *leg, unsigned reads_before,
 	*budget -= cost < *budget ? cost : *budget;
 }
 
-/* How much may be read at once: never beyond the end of a body of known length. */
+/*
+ * How much may be read at once: never beyond the end of a body of known length, and not more than leaves as
+ * records at once, so that no bytes wait here while those wait in tls.c.
+ */
 static size_t read_limit(const struct relay *relay, size_t budget)
 {
-	size_t limit = buf_room(relay->buf) < budget ? buf_room(relay->buf) : budget;
+	size_t room = buf_room(relay->buf), used = buf_used(relay->buf);
 
+	if (leg_writes_by(relay->to) == LEG_TLS && room + used > TLS_WRITE_MAX_BYTES)
+		room = used < TLS_WRITE_MAX_BYTES ? TLS_WRITE_MAX_BYTES - used : 0;
+	size_t limit = room < budget ? room : budget;
 	if (relay->body.framing == HTTP_FRAMING_LENGTH && relay->body.remaining_bytes < limit)
 		limit = (size_t)relay->body.remaining_bytes;
 	return limit;

@@ -155,6 +155,62 @@ Test(leg, splices_like_it_reads)
 	pipe_pool_fini(&pool);
 }
 
+/* ---- batches ---- */
+
+static bool has_event(const struct leg *leg, int patience_ms)
+{
+	return net_wait(leg->fd, POLLIN, patience_ms);
+}
+
+Test(leg, a_batch_comes_when_it_is_whole)
+{
+	struct leg leg;
+	int peer = open_leg(&leg, true);
+
+	cr_assert(leg_batch(&leg, 1000));
+	net_send(peer, bytes, 999);
+	cr_assert_not(has_event(&leg, 50));
+	cr_assert_eq(leg_read(&leg, bytes, sizeof(bytes)), 999, "a read waits for nothing");
+	net_send(peer, bytes, 500);
+	net_send(peer, bytes, 500);
+	cr_assert(has_event(&leg, NET_PATIENCE_MS));
+	leg_readable(&leg);
+	cr_assert_eq(leg_read(&leg, bytes, sizeof(bytes)), 1000);
+	net_send(peer, bytes, 1);
+	cr_assert_not(has_event(&leg, 50));
+	cr_assert(leg_batch(&leg, 0));
+	cr_assert(has_event(&leg, NET_PATIENCE_MS), "what was there already counts");
+	leg_close(&leg);
+	close(peer);
+}
+
+Test(leg, the_end_is_no_part_of_a_batch)
+{
+	for (int reset = 0; reset < 2; reset++) {
+		const struct linger linger = {.l_onoff = reset, .l_linger = 0};
+		struct leg leg;
+		int peer = open_leg(&leg, true);
+
+		cr_assert(leg_batch(&leg, 1000));
+		cr_assert_eq(setsockopt(peer, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+		close(peer);
+		cr_assert(has_event(&leg, NET_PATIENCE_MS));
+		leg_close(&leg);
+	}
+}
+
+Test(leg, no_batches_from_unix_sockets)
+{
+	struct leg leg;
+	int peer = open_leg(&leg, false);
+
+	cr_assert_not(leg_batch(&leg, 1000));
+	net_send(peer, bytes, 1);
+	cr_assert(has_event(&leg, NET_PATIENCE_MS));
+	leg_close(&leg);
+	close(peer);
+}
+
 /* ---- abort ---- */
 
 Test(leg, abort_is_a_reset)

@@ -141,7 +141,7 @@ Test(relay_tls, both_ways)
 					: 0;
 		sent += n > 0 ? (size_t)n : 0;
 		(void)step(&rig.out);
-		cr_assert_leq(rig.bufs.taken_count, 2);
+		cr_assert_leq(rig.bufs.taken_count, 1, "of records");
 		n = end_read(&rig.peer, got, 50000);
 		cr_assert(n < 0 || net_is(got, received, (size_t)n), "near %zu", received);
 		received += n > 0 ? (size_t)n : 0;
@@ -252,7 +252,7 @@ Test(relay_tls, done_means_that_the_records_have_left)
 		ssize_t n = sent < total ? send(rig.plain_peer, data + sent, total - sent, MSG_NOSIGNAL) : 0;
 		sent += n > 0 ? (size_t)n : 0;
 		result = step(&rig.out);
-		cr_assert_leq(rig.bufs.taken_count, 2);
+		cr_assert_leq(rig.bufs.taken_count, 1, "of records: nothing waits in front of them");
 		if (result == RELAY_WAIT_OUT) {
 			blocked++;
 			uint64_t moved = rig.out.moved_bytes;

@@ -11,7 +11,7 @@ TestSuite(timer, .timeout = 300);
 static const unsigned durations_ms[TIMER_CLASS_COUNT] = {
     [TIMER_HANDSHAKE] = 100, [TIMER_HEAD] = 300,   [TIMER_HURRY] = 150, [TIMER_BODY] = 300,
     [TIMER_REST] = 1000,     [TIMER_PROBE] = 2000, [TIMER_IDLE] = 6000, [TIMER_CONNECT] = 200,
-    [TIMER_LINGER] = 50,     [TIMER_STARVED] = 60,
+    [TIMER_LINGER] = 50,     [TIMER_STARVED] = 60, [TIMER_BATCH] = 70,
 };
 
 Test(timer, none_runs)

@@ -7,12 +7,12 @@ from typing import Iterable
 
 from model import Case, CloseNotify, Fin, Script, Send, Steps, passed, reached, req
 
-from . import (auth, body, connection, engine_answer, engine_end, fields, framing_request, roles,
-               stalled, stream, target, upgrade)
+from . import (auth, body, connection, engine_answer, engine_end, fields, framing_request, pace,
+               roles, stalled, stream, target, upgrade)
 from .sweeps import wire_pieces
 
 TOPICS = (framing_request, target, auth, fields, body, stream, upgrade, engine_answer, engine_end,
-          connection, stalled, roles)
+          connection, stalled, pace, roles)
 
 
 def _named(topic: str, case: Case) -> Case:
