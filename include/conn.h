@@ -26,6 +26,9 @@
 #include "timer.h"
 #include "tls.h"
 
+/* About so long, TIMER_BATCH's, a part of a batch waits for the rest; see comes_fast() in conn.c. */
+#define CONN_BATCH_MS 4
+
 struct conn;
 TAILQ_HEAD(conn_list, conn);
 

@@ -156,7 +156,7 @@ enum conn_step conn_deadline(struct conn *c, enum timer_class class);
 /* The client has gone altogether in the middle of an exchange: counts and logs that. END comes next. */
 void conn_client_gone(struct conn *c);
 
-/* What the client's next event may wait for, for TIMER_BATCH at most. Half of what one read takes. */
+/* What the client's next event may wait for, until TIMER_BATCH. Half of what one read takes. */
 #define CONN_BATCH_BYTES (BUF_BYTES / 2)
 
 /* Another turn after the others had theirs. */
@@ -164,6 +164,9 @@ void conn_run_again_later(struct conn *c);
 
 /* Another turn after a few of the others had theirs, together with all that want the same. */
 void conn_gather(struct conn *c);
+
+/* Whether the request's body comes fast, until it is looked at again; see comes_fast(). */
+void conn_note_pace(struct conn *c, bool is_fast);
 
 /* How many bytes one direction may move in this turn. */
 size_t conn_budget_bytes(const struct conn *c);

@@ -55,9 +55,12 @@ void leg_open(struct leg *leg, int fd, struct tls *tls, bool is_unix);
 int leg_arm(struct leg *leg, struct pipe_pool *pipes);
 
 /*
- * From now on EVENT_IN comes when `bytes` are there, not with the first one; 0 takes that back. The peer's
- * end and its reset come as ever, and reads give what is there (SO_RCVLOWAT, socket(7); tcp_epollin_ready()
- * in Linux's net/ipv4/tcp.c). False where that cannot be: on unix sockets and where kernel TLS reads.
+ * From now on EVENT_IN comes when `bytes` are there, not with the first one; 0 takes that back, and what is
+ * there counts at once. A FIN and a reset come as ever (a close_notify is bytes), and reads give what is
+ * there. Whoever sends that many is never kept from it: the receive buffer grows with the mark, which is no
+ * more than half of what that may grow to, and a window that is nearly closed makes the event, too.
+ * (SO_RCVLOWAT, socket(7); Linux: tcp_set_rcvlowat() in net/ipv4/tcp.c, tcp_epollin_ready() in
+ * include/net/tcp.h.) False where that cannot be: on unix sockets and where kernel TLS reads.
  */
 bool leg_batch(struct leg *leg, size_t bytes);
 

@@ -23,7 +23,8 @@ enum timer_class {
 	TIMER_CONNECT,
 	TIMER_LINGER,
 	TIMER_STARVED, /* no event will come, see leg_is_starved(); beside the connection's other deadline */
-	TIMER_BATCH,   /* a body that came fast has paused; beside the others, too */
+	TIMER_BATCH,   /* the rest of a batch has not come, see comes_fast() in conn.c; beside the others, too
+			*/
 	TIMER_CLASS_COUNT,
 };
 

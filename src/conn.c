@@ -65,8 +65,8 @@ static_assert(HELD_MAX_BYTES + HTTP_HEAD_MAX_BYTES + 1024 <= BUF_BYTES, "relay_f
 static_assert(HELD_MAX_BYTES > HTTP_HEAD_MAX_BYTES, "a head that is too long is seen as such");
 /* dockerd sends at most one 100; more than a few is an engine gone wrong. */
 #define INTERIM_MAX 8
-/* A batch in TIMER_BATCH; it is looked at over so long, as the clock goes by 4 ms. */
-#define PACE_BYTES_PER_MS   (CONN_BATCH_BYTES / 4)
+/* A batch in its time; looked at over so long, as the clock goes by 4 ms. */
+#define PACE_BYTES_PER_MS   (CONN_BATCH_BYTES / CONN_BATCH_MS)
 #define PACE_MS		    16
 #define DRAIN_DISCARD_BYTES ((size_t)(1024 * 1024))
 
@@ -780,21 +780,25 @@ static bool waits_for_continue(const struct conn *c)
 	return c->x.expects_continue && c->x.interim_count == 0 && c->up.moved_bytes == 0;
 }
 
+void conn_note_pace(struct conn *c, bool is_fast)
+{
+	c->x.pace =
+	    (struct pace){.since_ms = timer_now_ms(), .since_bytes = c->up.moved_bytes, .is_fast = is_fast};
+}
+
 /*
  * A body that comes faster than PACE_BYTES_PER_MS. One that is handed on as fast as it comes wakes us for
  * each piece of it, 40 KB with `docker load`, and that costs as much as to decrypt the piece. So the next
- * event may wait for a batch; it comes within TIMER_BATCH, or the body is no longer a fast one.
+ * event may wait for a batch; one that has not come by TIMER_BATCH makes a slow body of it, until it is
+ * looked at again.
  */
 static bool comes_fast(struct conn *c)
 {
-	struct pace *pace = &c->x.pace;
+	const struct pace *pace = &c->x.pace;
 	uint64_t elapsed_ms = timer_now_ms() - pace->since_ms;
 
-	if (elapsed_ms >= PACE_MS) {
-		pace->is_fast = c->up.moved_bytes - pace->since_bytes >= PACE_BYTES_PER_MS * elapsed_ms;
-		pace->since_ms += elapsed_ms;
-		pace->since_bytes = c->up.moved_bytes;
-	}
+	if (elapsed_ms >= PACE_MS)
+		conn_note_pace(c, c->up.moved_bytes - pace->since_bytes >= PACE_BYTES_PER_MS * elapsed_ms);
 	return pace->is_fast;
 }
 

@@ -158,7 +158,12 @@ static void wait_by_time(struct conn *c)
 		timer_start(&c->env->timers, &c->starved, TIMER_STARVED, timer_now_ms());
 }
 
-/* The timer goes on while events of the engine's come, and anew with each byte of the client's. */
+/*
+ * While EVENT_IN is wanted and the client's leg makes it wait for a batch, the timer runs: else what is
+ * there, and is less, would never be read. So each turn that wants EVENT_IN sets both, or takes both back.
+ * Without that interest the mark may stay as it is; reads do not care. The timer goes on while the engine's
+ * events come, and anew (move_request() stops it) with each byte of the client's.
+ */
 static void wait_for_batch(struct conn *c)
 {
 	if (!(c->want_client & EVENT_IN))
@@ -399,8 +404,10 @@ bool conn_wants_turn(const struct conn_env *env)
 /* What is there of it is read, and the next event is for the first byte. */
 static void batch_ends(struct conn *c)
 {
-	c->x.pace.is_fast = false;
 	leg_readable(&c->client);
+	if (c->queue) /* it may have come; its turn has not */
+		return;
+	conn_note_pace(c, false);
 	conn_event(c);
 }
 

@@ -4,8 +4,8 @@
  *
  * relay_step() turns in a small circle: drain what is in hand; if the body is complete, finish; else
  * fill. Nothing new is read while something in hand cannot leave, so a slow reader stops a fast
- * writer, and memory is bounded by one buffer: here, or of records in tls.c. Only an engine that does not
- * take what a TLS client sends leaves records there and bytes here.
+ * writer, and memory is bounded by two buffers: one of records in tls.c for each leg that has TLS, and one
+ * here while a plain leg does not take what it gets. A slow client of a plain engine holds one.
  *
  * What is in hand sits in `buf`:
  *

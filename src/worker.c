@@ -31,8 +31,6 @@
 #define HURRY_MS 2000
 /* Between two tries to write or to end where no event will come. */
 #define STARVED_MS 20
-/* So long a part of a batch waits for the rest; see comes_fast() in conn.c. */
-#define BATCH_MS 4
 
 static void accepted(struct event_source *source, int fd_or_errno)
 {
@@ -162,7 +160,7 @@ int worker_open(struct worker *worker, unsigned index, const struct worker_share
 	    [TIMER_CONNECT] = config->connect_timeout_ms,
 	    [TIMER_LINGER] = LINGER_MS,
 	    [TIMER_STARVED] = STARVED_MS,
-	    [TIMER_BATCH] = BATCH_MS,
+	    [TIMER_BATCH] = CONN_BATCH_MS,
 	};
 	int result = 0;
 

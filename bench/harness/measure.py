@@ -99,13 +99,15 @@ def measure_one(workload, proxy, record, number, attempt=0):
             record["rounds"].append({})
         record["rounds"][number].update(figures)
     except (Failed, OSError, ValueError, subprocess.TimeoutExpired) as failure:
-        # Where a connection is refused or a port is taken by another program once, a second try tells.
+        # Where a connection is refused or a port is taken by another program once, a second try tells; but a
+        # proxy must not die, whatever is done to it.
+        died = proxy.has_died()
         proxy.stop()
-        if attempt == 0:
+        if attempt == 0 and not died:
             record["retried"] = f"{failure}"
             measure_one(workload, proxy, record, number, 1)
             return
-        record["failed"] = f"{failure}" or type(failure).__name__
+        record["failed"] = ("it died: " if died else "") + (f"{failure}" or type(failure).__name__)
 
 
 def measure_round(workload, proxies, records, number, progress):
@@ -124,7 +126,8 @@ def measure_round(workload, proxies, records, number, progress):
 def measure_workload(workload, proxies, progress):
     """{proxy's name: {"rounds": [figures], "failed": reason}}"""
     records = {proxy.name: {"rounds": []} for proxy in proxies}
-    for workload.part in workload.parts:
+    for part in workload.parts:
+        workload.part = part
         for number in range(workload.rounds()):
             measure_round(workload, proxies, records, number, progress)
     progress.clear()

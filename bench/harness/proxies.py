@@ -41,7 +41,7 @@ class Proxy:
         self.port = 0
         self.engine = ENGINE
         self.first = False
-        self.warm_for = None  # the workload that this process is warm for
+        self.warm_for = None  # the workload and the part of it that this process is warm for
         self.tree = None  # of another Debian release, where it runs in one
 
     def command(self):
@@ -101,6 +101,10 @@ class Proxy:
 
     def lives(self):
         return self.process is not None and self.process.poll() is None
+
+    def has_died(self):
+        """By itself; not when it could not start."""
+        return self.process is not None and self.process.poll() is not None
 
     def hurry(self, first):
         """Goes before other programs on its processor from now on, or no longer; threads that it starts later are like

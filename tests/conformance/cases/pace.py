@@ -1,5 +1,6 @@
 """Bodies that come fast, and then do not: headgate waits for more than a byte of a fast one, and must
-not do so for what is not coming."""
+not do so for what is not coming. Without its timer some of these get no answer (over TLS; on unix
+sockets there is no such wait)."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ BEGUN = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n
 
 
 def broken_off(name: str, end) -> Case:
-    """The end is no byte, and is told at once all the same."""
+    """A FIN is no byte and is told at once all the same; a close_notify waits for the timer."""
     return Case(f"fast, then {name}",
                 (Send(req(BUILD, TE) + FAST_CHUNKS + b"8000\r\nhalf"), end),
                 Outcome(((with_chunks(BUILD, FAST + b"half", whole=False),),), (400,),
