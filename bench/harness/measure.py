@@ -89,6 +89,8 @@ def start_all(proxies, core):
 def measure_one(workload, proxy, record, number, attempt=0):
     """One round of one proxy; a failure is part of the record, and the last of it."""
     try:
+        if proxy.has_died():
+            raise Failed("behind the round before")
         if not proxy.lives():
             proxy.start()
         if proxy.warm_for != (workload, workload.part):

@@ -102,6 +102,15 @@ class Rounds(unittest.TestCase):
         record = self.measure(workload, proxy)["p"]
         self.assertEqual((record["failed"], proxy.starts, len(record["rounds"])), ("it died: refused", 1, 1))
 
+    def test_who_dies_between_two_rounds_has_failed(self):
+        class Mortal(Workload):
+            def measure(self, proxy):
+                proxy.dead = True
+                return super().measure(proxy)
+
+        record = self.measure(Mortal(1, 2, 3), Proxy())["p"]
+        self.assertEqual((record["failed"], len(record["rounds"])), ("it died: behind the round before", 1))
+
     def test_a_second_failure_ends_it(self):
         record = self.measure(Workload(1, Failed("refused"), Failed("refused again")), Proxy())["p"]
         self.assertEqual((record["failed"], len(record["rounds"])), ("refused again", 1))
