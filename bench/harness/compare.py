@@ -34,12 +34,16 @@ def differences(old, new):
         if old["facts"].get(key) != new["facts"].get(key):
             found.append(f"{key}: {old['facts'].get(key)} -> {new['facts'].get(key)}")
     for key in sorted(set(old["sizes"]) | set(new["sizes"])):
-        if "rounds" not in key and old["sizes"].get(key) != new["sizes"].get(key):
+        if key != "few_rounds" and old["sizes"].get(key) != new["sizes"].get(key):
             found.append(f"size of {key}: {old['sizes'].get(key)} -> {new['sizes'].get(key)}")
     for name in sorted(set(old["tables"]) & set(new["tables"])):
         before, after = old["tables"][name], new["tables"][name]
         if before["openssl"] != after["openssl"]:
             found.append(f"{name}: {before['openssl']} -> {after['openssl']}")
+        for what, names in (("only before", set(before["versions"]) - set(after["versions"])),
+                            ("only after", set(after["versions"]) - set(before["versions"]))):
+            if names:
+                found.append(f"{name}, {what}: {', '.join(sorted(names))}")
         for proxy in sorted(set(before["versions"]) & set(after["versions"])):
             if before["versions"][proxy] != after["versions"][proxy]:
                 found.append(f"{name}, {proxy}: {before['versions'][proxy]} -> {after['versions'][proxy]}")
@@ -107,7 +111,9 @@ def main(old_path, new_path):
     print(f"{old_path} -> {new_path}")
     for line in differences(old, new):
         print(f"  unlike: {line}")
-    if any(old["facts"].get(key) != new["facts"].get(key) for key in MACHINE):
+    amounts = (set(old["sizes"]) | set(new["sizes"])) - {"rounds", "few_rounds"}
+    if any(old["facts"].get(key) != new["facts"].get(key) for key in MACHINE) or \
+            any(old["sizes"].get(key) != new["sizes"].get(key) for key in amounts):
         print("  so seconds are not compared, only ratios")
         if not print_targets(old, new):
             die("the two runs have no ratio in common", 2)

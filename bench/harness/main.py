@@ -21,7 +21,7 @@ from .tree import STATIC, Tree
 LAST = os.path.join(WORK, "last.json")
 BASELINE = os.path.join(host.BENCH, "baseline.json")
 QUICK_WORKLOADS = "1 2 3 4 5 6 7 8 10"
-QUICK_PEERS = "nginx-64k haproxy-64k"
+QUICK_PEERS = "nginx haproxy"
 # What OpenSSL's version bears on; the others would only take time twice.
 TREE_WORKLOADS = (1, 2, 3, 5, 7, 8)
 
@@ -29,11 +29,11 @@ TREE_WORKLOADS = (1, 2, 3, 5, 7, 8)
 def options_read(arguments):
     parser = argparse.ArgumentParser(
         prog="bench/run", description="headgate beside its peers. `bench/run compare [OLD [NEW]]` compares two runs.")
-    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds, two peers: under 2 minutes")
+    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds, nginx and HAProxy: 2 minutes")
     parser.add_argument("--workloads", default="", metavar="N,...", help="by number or name (default: all)")
     parser.add_argument("--peers", default="", metavar="NAME,...",
                         help="by name, or by program for all its configurations; "
-                             "all, or none for headgate alone (default: all, quick: "
+                             "all, or none (default: all, quick: "
                              f"{QUICK_PEERS}). Who is named, or all, is measured in every workload; by default each "
                              "leaves out some configurations")
     parser.add_argument("--table", choices=["host", "trixie", "both", "guest"], default=None,
@@ -184,11 +184,11 @@ def run_table(name, options, proxies, openssl, run, cores):
             save(run, options.json)
 
         measure.run(chosen, working, engine, cores[1], done, not options.no_trace,
-                    everywhere=bool(options.peers or options.quick))
+                    everywhere=bool(options.peers))
         table["facts"]["seconds"] = round(time.monotonic() - started)
         report.verdict_table(table["verdicts"])
         if any(workload.number == 8 for workload in chosen):
-            print("(*) kernel memory of the whole machine: also the client's and the engine's sockets")
+            print("(*) kernel memory of the whole machine: also of the client's and engine's ends")
     finally:
         for proxy in proxies:
             proxy.stop()

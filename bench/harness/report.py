@@ -179,6 +179,8 @@ def near(value, target):
 
 
 def verdict_table(verdicts, title="headgate's targets: ratios to the best peer of the same run, or figures"):
+    if not verdicts:
+        return
     print(f"\n{title}")
     print(f"{'workload':15}{'figure':18}{'target':>8}{'is':>6}{'between':>11} {'best peer':12}verdict")
     for verdict in verdicts:
@@ -199,8 +201,9 @@ def verdict_table(verdicts, title="headgate's targets: ratios to the best peer o
     met = sum(verdict["verdict"] == "met" for verdict in verdicts)
     undecided = sum(verdict["verdict"] == "undecided" for verdict in verdicts)
     once = sum(verdict["verdict"] == "one round" for verdict in verdicts)
-    print(f"{met} of {len(verdicts)} targets met, {undecided} undecided: the target lies between the rounds"
-          + (f"; {once} of one round only" if once else ""))
+    print(f"{met} of {len(verdicts)} targets met"
+          + (f", {undecided} undecided: the target lies between the rounds" if undecided else "")
+          + (f"\n{once} of one round only" if once else ""))
 
 
 def intro(facts, table, core):

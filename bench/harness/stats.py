@@ -36,7 +36,8 @@ def ratio_by_round(ours, theirs):
 
 
 def interval(values):
-    """Where the median lies with 88 to 94 %, whatever the distribution: order statistics, the sign test's interval."""
+    """Where the median lies, whatever the distribution: order statistics, the sign test's interval. With seven rounds
+    that is so in 88 %, with three in 75 %."""
     ordered = sorted(values)
     drop = 1 if len(ordered) >= 7 else 0
     return ordered[drop], ordered[-1 - drop]
