@@ -23,8 +23,7 @@ enum timer_class {
 	TIMER_CONNECT,
 	TIMER_LINGER,
 	TIMER_STARVED, /* no event will come, see leg_is_starved(); beside the connection's other deadline */
-	TIMER_BATCH,   /* the rest of a batch has not come, see comes_fast() in conn.c; beside the others, too
-			*/
+	TIMER_BATCH,   /* the rest of a batch has not come, see comes_fast(); beside the others, too */
 	TIMER_CLASS_COUNT,
 };
 
